@@ -37,7 +37,7 @@ from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import Summary, headline
 from pipeline.commands.evaluation import jobs, outputs
 from pipeline.commands.evaluation.jobs import Job
-from pipeline.commands.evaluation.scoring import Scoring, check_splits
+from pipeline.commands.evaluation.scoring import SampleScoring, check_splits
 from pipeline.config import EvaluateApp
 from pipeline.detect import answers
 from pipeline.detect.detector import Detector
@@ -74,13 +74,13 @@ def run(cfg: EvaluateApp) -> None:
     other = None if cfg.against is None else jobs.other_model(cfg, cfg.against, device)
 
     with Kept(work, answers.STAGE) as kept:
-        scoring = Scoring.begin(cfg, detector, kept)
+        scoring = SampleScoring.begin(cfg, detector, kept)
         job = jobs.job(scoring)
         evidence = job.evidence(scoring, settings, known)
         found = registry.examine(evidence, cfg.suites)
         if other is not None:
             model, hashes = other
-            job, compared = jobs.set_against(job, Scoring.begin(cfg, model, kept), hashes)
+            job, compared = jobs.set_against(job, SampleScoring.begin(cfg, model, kept), hashes)
             found.insert(0, compared)
         kept.trim(cfg.run.keep_gb)
 

@@ -124,7 +124,7 @@ class Clips:
 
 def read(path: Path, ingest: IngestApp) -> Clips:
     """Put a file through the canonical path."""
-    limits = foreign.Limits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
+    limits = foreign.DecodingLimits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
     made = canonical.canonicalise(path, ingest.clip, ingest.stride_frames, limits)
     num_frames = fingerprint.num_hashes(ingest.clip.num_frames)
     if not made.windows:

@@ -30,7 +30,7 @@ WIDTH, HEIGHT = 320, 180
 MAX_FRAMES = 300
 # An answer this near to the truth is right; a fade is right anywhere inside it.
 TOLERANCE_FRAMES = 1
-LIMITS = foreign.Limits(max_pixels=36_000_000, max_duration_s=7200)
+LIMITS = foreign.DecodingLimits(max_pixels=36_000_000, max_duration_s=7200)
 
 Frames = NDArray[np.uint8]
 
@@ -68,13 +68,13 @@ def make_scenes(folder: Path) -> list[Frames]:
     """Recordings of the body-camera engine."""
     from pipeline.engines.render.camera_take import BodyCameraTake
     from pipeline.engines.render.script import write_script
-    from pipeline.engines.take import Format
+    from pipeline.engines.take import VideoFormat
 
     del folder
     found = []
     for number in range(12):
         script = write_script("bodycam", 3, number, 4.0)
-        take = BodyCameraTake(script, Format(WIDTH, HEIGHT, FPS, kbit_s=1000, keyint=60))
+        take = BodyCameraTake(script, VideoFormat(WIDTH, HEIGHT, FPS, kbit_s=1000, keyint=60))
         found.append(np.stack(list(take.frames()))[: int(4 * FPS)])
     return found
 

@@ -53,7 +53,7 @@ from pipeline import app
 from pipeline.config import ClipFormat
 from pipeline.footage import canonical, foreign
 from pipeline.footage.foreign import flashes
-from pipeline.footage.foreign.picture import Picture
+from pipeline.footage.foreign.picture import ScreenFrame
 from pipeline.footage.windows import Window
 from pipeline.store import video
 
@@ -65,18 +65,18 @@ RATES: dict[str, float | None] = {
 HEIGHT, WIDTH = 180, 320
 DURATION_S, CLIP_S = 2.2, 16 / 15
 SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts"}
-Frames = Iterable[tuple[Picture, bool]]
-Way = Callable[[Frames], Iterator[Picture]]
+Frames = Iterable[tuple[ScreenFrame, bool]]
+Way = Callable[[Frames], Iterator[ScreenFrame]]
 
 
-def on_time(frames: Frames) -> Iterator[Picture]:
+def on_time(frames: Frames) -> Iterator[ScreenFrame]:
     """What is on the screen at the times of the grid."""
     return (picture for picture, is_on_screen in frames if is_on_screen)
 
 
-def _intervals(frames: Frames) -> Iterator[list[Picture]]:
+def _intervals(frames: Frames) -> Iterator[list[ScreenFrame]]:
     """The picture at each time of the grid, and those passed over until the next."""
-    held: list[Picture] = []
+    held: list[ScreenFrame] = []
     for picture, is_on_screen in frames:
         if is_on_screen and held:
             yield held
@@ -87,14 +87,14 @@ def _intervals(frames: Frames) -> Iterator[list[Picture]]:
         yield held
 
 
-def brightest(frames: Frames) -> Iterator[Picture]:
+def brightest(frames: Frames) -> Iterator[ScreenFrame]:
     """The brightest of each interval."""
     for held in _intervals(frames):
         found = max(held, key=lambda one: float(_luma(one).mean()))
         yield replace(held[0], frame=found.frame, number=found.number)
 
 
-def peak_hold(frames: Frames) -> Iterator[Picture]:
+def peak_hold(frames: Frames) -> Iterator[ScreenFrame]:
     """The picture on time, with what rises in one frame of the interval alone put over it."""
     for held in _intervals(frames):
         stack = [one.frame.to_ndarray() for one in held]
@@ -134,7 +134,7 @@ def _put_colours(
         own[plane][where] = np.take_along_axis(every, half[None], 0)[0][where]
 
 
-def _luma(picture: Picture) -> NDArray[np.uint8]:
+def _luma(picture: ScreenFrame) -> NDArray[np.uint8]:
     plane = picture.frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
@@ -318,7 +318,7 @@ def run(first: int, scenes: int, workers: int) -> dict[str, Found]:
 def run_scene(scene: int) -> dict[str, Found]:
     """Write a scene at every rate, and see it in every way."""
     cfg = app.compose("ingest")
-    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     found = {way: Found({rate: [] for rate in RATES}, {rate: [] for rate in RATES}) for way in WAYS}
     made = Scene(scene)
     for (name, rate), flashing in itertools.product(RATES.items(), (False, True)):
@@ -350,11 +350,11 @@ def run_scene(scene: int) -> dict[str, Found]:
 
 
 def _windows(
-    path: Path, clip: ClipFormat, limits: foreign.Limits, choose: Way, shown: list[int]
+    path: Path, clip: ClipFormat, limits: foreign.DecodingLimits, choose: Way, shown: list[int]
 ) -> Sequence[Window]:
     """The clips of a file; the numbers of all its frames that are shown are put into `shown`."""
 
-    def chosen(frames: Frames) -> Iterator[Picture]:
+    def chosen(frames: Frames) -> Iterator[ScreenFrame]:
         for picture in choose(frames):
             shown.append(picture.number)
             yield picture
@@ -397,7 +397,7 @@ def tells_rate(clips: Sequence[Clip], columns: slice) -> float:
 def exchanged(folder: Path) -> Table:
     """How many pictures of files are exchanged, and what that costs."""
     cfg = app.compose("ingest")
-    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     rows: list[Sequence[Cell]] = []
     for path in sorted(one for one in folder.rglob("*") if one.suffix in SUFFIXES):
         numbers: list[list[int]] = []

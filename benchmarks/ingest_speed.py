@@ -91,9 +91,11 @@ class Job:
         return self.cfg.clip
 
     @property
-    def limits(self) -> foreign.Limits:
+    def limits(self) -> foreign.DecodingLimits:
         """What a file may cost."""
-        return foreign.Limits(self.cfg.max_pixels, self.cfg.max_duration_s, self.cfg.max_output_mb)
+        return foreign.DecodingLimits(
+            self.cfg.max_pixels, self.cfg.max_duration_s, self.cfg.max_output_mb
+        )
 
 
 Work = Callable[[Job, Path], int]

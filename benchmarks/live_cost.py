@@ -61,7 +61,7 @@ PICTURES, WINDOWS, ENCODED, SOUND, HASHES = (
     "decode and cut sound",
     "hash pictures and sound for banks",
 )
-_LIMITS = foreign.Limits(36_000_000, 7200.0)
+_LIMITS = foreign.DecodingLimits(36_000_000, 7200.0)
 _MEMORY_MB = 4096
 _MS = 1000.0
 

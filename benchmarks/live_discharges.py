@@ -105,7 +105,7 @@ def between(
     clip_s = clip.num_frames / clip.fps
     quiet: list[float] = [0.0]
     fired: list[list[tuple[float, float]]] = [[] for _ in range(TRIED)]
-    for shown in decoded(Task(path, clip, foreign.Limits(36_000_000, 7200.0), 4096), None):
+    for shown in decoded(Task(path, clip, foreign.DecodingLimits(36_000_000, 7200.0), 4096), None):
         if not isinstance(shown, Shown):
             continue
         score, end_s = scorer.score({"": shown})[""].score, shown.start_s + clip_s

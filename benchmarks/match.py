@@ -37,7 +37,7 @@ from pipeline.config import IngestApp
 from pipeline.copies import banks, candidates, hash_index, matches, matching, parts
 from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 from pipeline.copies.records import sound_records
 from pipeline.footage.collection import INDEX, read_index
 from pipeline.footage.conversion import Unusable
@@ -173,7 +173,7 @@ def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
     return banks.read(root, "known")
 
 
-def shown(printed: Printed, index: Index) -> dict[int, list[Stretch]]:
+def shown(printed: Printed, index: Index) -> dict[int, list[VideoStretch]]:
     """The stretches of a file that show items, by the number of the item."""
     return candidates.shown(
         index,
@@ -199,7 +199,7 @@ def shown_by_vpdq(printed: Printed, known: Bank) -> set[int]:
     return found
 
 
-def is_right(stretch: Stretch, edit: str) -> bool:
+def is_right(stretch: VideoStretch, edit: str) -> bool:
     """Whether what is said of a copy is so."""
     named = _SPEED.search(edit)
     start_s, speed = CUT_S if edit == CUT else 0.0, float(named[1]) if named else 1.0

@@ -227,7 +227,7 @@ def files_in(folders: Sequence[Path]) -> Iterator[list[Path]]:
 
 def item_of(path: Path, cfg: IngestApp) -> Item:
     """A file as banks know it, without the sandbox: these files are trusted."""
-    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     return Item(path, *printing.sounds(path, limits, [], KNOWN_S))
 
 

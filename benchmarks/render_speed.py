@@ -21,9 +21,9 @@ from pipeline.engines.render.camera_take import BodyCameraTake
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.game_take import GameTake
 from pipeline.engines.render.script import NUM_CELLS, SCENES, write_script
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
-FORMAT = Format(width=256, height=144, fps=20.0, kbit_s=150, keyint=60)
+FORMAT = VideoFormat(width=256, height=144, fps=20.0, kbit_s=150, keyint=60)
 SCENE_OF_PROTOTYPE = {"indoor_range": "range_indoor", "room": "room", "street": "street"}
 _RUN_PROTOTYPE = """
 import json, os, sys

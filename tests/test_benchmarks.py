@@ -467,11 +467,13 @@ def test_a_recording_of_two_files_is_judged_by_both() -> None:
 def test_a_copy_is_found_only_where_all_that_is_said_of_it_is_so() -> None:
     import match
 
-    from pipeline.copies.matching import Stretch
+    from pipeline.copies.matching import VideoStretch
 
-    def stretch(start_s: float, end_s: float, offset_s: float, mirrored: bool = False) -> Stretch:
+    def stretch(
+        start_s: float, end_s: float, offset_s: float, mirrored: bool = False
+    ) -> VideoStretch:
         shown = (start_s + offset_s, end_s + offset_s)
-        return Stretch(start_s, end_s, *shown, offset_s, mirrored, 8, 5, 5)
+        return VideoStretch(start_s, end_s, *shown, offset_s, mirrored, 8, 5, 5)
 
     assert match.is_right(stretch(3, 9, 0.5), "text")
     assert not match.is_right(stretch(3, 9, 2), "text")

@@ -20,7 +20,7 @@ from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matches import (
     RATE_HZ,
-    Answer,
+    FileLookup,
     set_aside_by_negatives,
     suspended,
     told,
@@ -130,7 +130,7 @@ class _Brake:
         self._reported: set[str] = set()
         self._report(flood.suspended(self._work))
 
-    def passed(self, answer: Answer) -> Answer:
+    def passed(self, answer: FileLookup) -> FileLookup:
         """The answer, once what it matches was counted; the same bytes are no chance match."""
         keys = [
             flood.key_of(match.bank, match.item)
@@ -166,7 +166,7 @@ class _Brake:
 
 def look_up(
     paths: Sequence[Path], indices: Sequence[Index], cfg: IngestConfig, run: Run
-) -> Iterator[Answer | Unusable]:
+) -> Iterator[FileLookup | Unusable]:
     """Yield what each file matches, or why it cannot be told, in order.
 
     A file whose bytes a bank knows is not decoded, and matches nothing else.
@@ -191,13 +191,13 @@ def look_up(
     )
     for (sha256, _), matches in zip(digests, equal, strict=True):
         if matches:
-            yield Answer(sha256, set_aside_by_negatives(matches))
+            yield FileLookup(sha256, set_aside_by_negatives(matches))
             continue
         result = next(results)
         yield result if isinstance(result, Unusable) else similar(result, indices)
 
 
-def _as_json(file: _File, answer: Answer) -> dict[str, object]:
+def _as_json(file: _File, answer: FileLookup) -> dict[str, object]:
     return {
         "file": file.name,
         "matches": [match.as_json() for match in answer.matches],

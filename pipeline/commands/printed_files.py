@@ -54,7 +54,7 @@ def printed(
         with_changes: hash pictures between these too, as `PrintTask` has it.
         parts: hashes parts of pictures, likewise.
     """
-    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     tasks = [PrintTask(path, rate_hz, with_changes, limits, parts) for path in paths]
     for results in executor.map_blocks(
         stills.printed,
@@ -62,7 +62,7 @@ def printed(
         run,
         title=title,
         num_items=len(tasks),
-        limits=sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s),
+        limits=sandbox.ResourceLimits(cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s),
     ):
         for result in results:
             if isinstance(result, executor.Lost):

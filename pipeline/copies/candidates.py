@@ -15,7 +15,7 @@ from pipeline.copies import matching, sound_matching
 from pipeline.copies.banks import Bank
 from pipeline.copies.hamming import num_ones
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 
 Owners = NDArray[np.uint32]
 
@@ -26,7 +26,7 @@ def shown(
     hashes: NDArray[np.uint8],
     kinds: NDArray[np.uint8],
     is_window: NDArray[np.bool_],
-) -> dict[int, list[Stretch]]:
+) -> dict[int, list[VideoStretch]]:
     """Where a video shows items of a bank, by their number: those that it shows, ascending.
 
     Args:

@@ -35,7 +35,7 @@ from pipeline.errors import UserError
 
 
 @dataclass
-class Told:
+class PublishedItem:
     """What a folder says of an item so far."""
 
     is_uploaded: bool = False
@@ -52,22 +52,22 @@ def changes(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> It
         UserError: the folder has another sender, bank or key.
     """
     before = said_so_far(_begun(bank, sender, folder, key), folder)
-    now: dict[str, tuple[Told, Item]] = {}
+    now: dict[str, tuple[PublishedItem, Item]] = {}
     for item in bank.items.values():
         said = bank.opinions.get(item.number, {}).get(sender, frozenset())
         own = not item.feed
         name = exchange_lines.id_in(bank, item)
-        told = Told(own, item.label if own else "", said - {UPLOADED} if own else said)
+        told = PublishedItem(own, item.label if own else "", said - {UPLOADED} if own else said)
         if (own or said) and name not in now:
             now[name] = told, item
     for name, told in before.items():
         if told.is_uploaded and not (name in now and now[name][0].is_uploaded):
             yield Delete(name)
-            before[name] = Told()
+            before[name] = PublishedItem()
         elif told.said and name not in now:
             yield Opinion(name, frozenset())
     for name, (told, item) in now.items():
-        then = before.get(name, Told())
+        then = before.get(name, PublishedItem())
         if told.is_uploaded and not then.is_uploaded:
             yield _upload(name, bank, item)
         elif told.label != then.label:
@@ -81,16 +81,16 @@ def _upload(name: str, bank: Bank, item: Item) -> Upload:
     return Upload(*known, bank.hashes_of(item), bank.sounds_of(item), bank.narrow_of(item))
 
 
-def said_so_far(manifest: Manifest, folder: Path) -> dict[str, Told]:
+def said_so_far(manifest: Manifest, folder: Path) -> dict[str, PublishedItem]:
     """What a folder says of items, by their ids.
 
     Raises:
         UserError: a delta is not what the manifest says.
     """
-    found: dict[str, Told] = {}
+    found: dict[str, PublishedItem] = {}
     for number, delta in enumerate(manifest.deltas, 1):
         for line in lines_of_delta(folder, number, delta):
-            told = found.setdefault(line.id, Told())
+            told = found.setdefault(line.id, PublishedItem())
             match line:
                 case Upload():
                     told.is_uploaded, told.label = True, line.label
@@ -99,7 +99,7 @@ def said_so_far(manifest: Manifest, folder: Path) -> dict[str, Told]:
                 case Opinion():
                     told.said = line.said
                 case Delete():
-                    found[line.id] = Told()
+                    found[line.id] = PublishedItem()
     return found
 
 

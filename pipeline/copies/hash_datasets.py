@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.copies import exchange_lines, hash_lists
 from pipeline.copies.bank_log import CONFIRMED, DISPUTED, is_label
-from pipeline.copies.hash_lists import Listed
+from pipeline.copies.hash_lists import HashEntry
 from pipeline.errors import UserError
 
 KIND = "threatexchange"
@@ -27,7 +27,7 @@ _NEGATIVE = "NEGATIVE_CLASS"
 _SAID = {"POSITIVE_CLASS": CONFIRMED, "DISPUTED": DISPUTED, "INVESTIGATION_SEED": "", _NEGATIVE: ""}
 
 
-def read(path: Path, *, negative: bool) -> Iterator[Listed]:
+def read(path: Path, *, negative: bool) -> Iterator[HashEntry]:
     """The videos and pictures of a dataset, in order; signals of other kinds are passed over.
 
     Args:
@@ -61,7 +61,7 @@ def read(path: Path, *, negative: bool) -> Iterator[Listed]:
         csv.field_size_limit(before)
 
 
-def _row(row: list[str], negative: bool) -> Listed | None:
+def _row(row: list[str], negative: bool) -> HashEntry | None:
     kind, text, _, category, tags = row
     if category not in _SAID:
         raise ValueError(category)
@@ -69,7 +69,7 @@ def _row(row: list[str], negative: bool) -> Listed | None:
         return None
     if kind == OWN_TYPE:
         one = exchange_lines.prints_parsed(text)
-        found = Listed(one.sha256, one.md5, one.hashes, one.sounds, one.narrow)
+        found = HashEntry(one.sha256, one.md5, one.hashes, one.sounds, one.narrow)
     elif kind in _TYPES:
         found = hash_lists.listed(text, _TYPES[kind])
     else:

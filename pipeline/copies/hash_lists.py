@@ -34,7 +34,7 @@ _FRAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Listed:
+class HashEntry:
     """What a line says of a video or a picture.
 
     Attributes:
@@ -55,7 +55,7 @@ class Listed:
     said: str = ""
 
 
-def read(path: Path, kind: str) -> Iterator[Listed]:
+def read(path: Path, kind: str) -> Iterator[HashEntry]:
     """What a list says, in order.
 
     Raises:
@@ -83,21 +83,23 @@ def read(path: Path, kind: str) -> Iterator[Listed]:
         raise UserError(f"{path}: {error.strerror}; give a list of {kind}") from error
 
 
-def listed(text: str, kind: str) -> Listed:
+def listed(text: str, kind: str) -> HashEntry:
     """What a hash of a kind says.
 
     Raises:
         ValueError, RecursionError: it is none.
     """
     if kind == "vpdq":
-        return Listed("", "", _video(json.loads(text)))
+        return HashEntry("", "", _video(json.loads(text)))
     # Others put the quality or remarks after a comma.
     digits = text.split(",")[0].strip().lower()
     if not re.fullmatch(f"[0-9a-f]{{{_DIGITS[kind]}}}", digits):
         raise ValueError(digits)
     if kind == "pdq":
-        return Listed("", "", _records([(digits, 100, 0)]))
-    return Listed(digits if kind == "sha256" else "", digits if kind == "md5" else "", _records([]))
+        return HashEntry("", "", _records([(digits, 100, 0)]))
+    return HashEntry(
+        digits if kind == "sha256" else "", digits if kind == "md5" else "", _records([])
+    )
 
 
 def _video(frames: Any) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.copies.bank_log import DISPUTED, Item, Opinions
 from pipeline.copies.chromaprint import ITEM_S, NARROW_HZ
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.system.untrusted import plain
@@ -34,7 +34,7 @@ class Match:
 
     bank: str
     item: Item
-    stretch: Stretch | SoundStretch | None
+    stretch: VideoStretch | SoundStretch | None
     is_negative: bool = False
     opinions: Opinions = field(default_factory=dict)
     set_aside: str | None = None
@@ -99,7 +99,7 @@ class Match:
         )
 
     @staticmethod
-    def _edit(stretch: Stretch) -> str:
+    def _edit(stretch: VideoStretch) -> str:
         in_part = 2 * stretch.num_in_part > stretch.num_frames
         speed = f", {stretch.speed:g} times as fast" if stretch.speed != 1 else ""
         return speed + ", in a part of the picture" * in_part
@@ -112,7 +112,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Answer:
+class FileLookup:
     """What a look-up tells of a file.
 
     Attributes:

@@ -44,7 +44,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class VideoStretch:
     """A part of a video that shows a part of an item.
 
     Attributes:
@@ -111,7 +111,7 @@ def stretches(
     records: NDArray[Any],
     kinds: Kinds | None = None,
     is_window: Bools | None = None,
-) -> list[Stretch]:
+) -> list[VideoStretch]:
     """The stretches of a video that show an item, those of most frames first.
 
     A frame belongs to one stretch at most, and agrees where any of its hashes does. One of more
@@ -149,7 +149,7 @@ def stretches(
         if not len(query.words):
             return []
     is_free = np.ones(len(query.words), bool)
-    found: list[Stretch] = []
+    found: list[VideoStretch] = []
     while len(found) < MAX_STRETCHES:
         lines = [_best_line(query, is_free, side) for side in sides]
         is_mirrored = lines[1].num_votes > lines[0].num_votes
@@ -211,10 +211,10 @@ def _stretch(
     partner: Times,
     distance: Times,
     is_mirrored: bool,
-) -> Stretch:
+) -> VideoStretch:
     query_ms = query.times_ms
     shown = side.times_ms[partner]
-    return Stretch(
+    return VideoStretch(
         start_s=float(query_ms[agree[0]]) / 1000,
         end_s=float(query_ms[agree[-1]]) / 1000,
         item_start_s=float(shown.min()) / 1000,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.copies.chromaprint import SPAN_S
-from pipeline.copies.matching import TOLERANCE_MS, Stretch
+from pipeline.copies.matching import TOLERANCE_MS, VideoStretch
 from pipeline.copies.sound_matching import SoundStretch
 
 
 def covering(
-    stretch: Stretch | SoundStretch, negatives: Sequence[Stretch | SoundStretch]
+    stretch: VideoStretch | SoundStretch, negatives: Sequence[VideoStretch | SoundStretch]
 ) -> list[int]:
     """The places of the stretches that cover another one between them; none if a part is left.
 

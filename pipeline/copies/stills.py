@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies import matching
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 
 BY = "still"
 """What such a match is known by."""
@@ -39,7 +39,7 @@ def is_one_picture(times_ms: Times) -> bool:
     return bool((times_ms == times_ms[0]).all())
 
 
-def places(times_ms: Times, hashes: NDArray[np.uint8], records: NDArray[Any]) -> list[Stretch]:
+def places(times_ms: Times, hashes: NDArray[np.uint8], records: NDArray[Any]) -> list[VideoStretch]:
     """Where a file and an item show the same, of which one is one picture: the nearest first.
 
     A place has the first and the last near picture of the other side, which may be one picture
@@ -70,7 +70,7 @@ def places(times_ms: Times, hashes: NDArray[np.uint8], records: NDArray[Any]) ->
         of_file, of_item = (ends, still) if is_in_file else (still, ends)
         offset_ms = still_ms - video_ms[best] if is_in_file else video_ms[best] - still_ms
         found.append(
-            Stretch(
+            VideoStretch(
                 start_s=of_file[0],
                 end_s=of_file[1],
                 item_start_s=of_item[0],
@@ -85,7 +85,7 @@ def places(times_ms: Times, hashes: NDArray[np.uint8], records: NDArray[Any]) ->
     return sorted(found, key=lambda one: one.median_distance)[:MAX_PLACES]
 
 
-def as_data(place: Stretch, *, file_is_still: bool, item_is_still: bool) -> dict[str, object]:
+def as_data(place: VideoStretch, *, file_is_still: bool, item_is_still: bool) -> dict[str, object]:
     """A place as programs are told of it; a side that is one picture has no seconds.
 
     Args:
@@ -108,7 +108,7 @@ def as_data(place: Stretch, *, file_is_still: bool, item_is_still: bool) -> dict
     }
 
 
-def nearest_s(place: Stretch, *, file_is_still: bool, item_is_still: bool) -> float | None:
+def nearest_s(place: VideoStretch, *, file_is_still: bool, item_is_still: bool) -> float | None:
     """Which second of the side that is a video is nearest to the still; None if neither is one."""
     if file_is_still and item_is_still:
         return None

@@ -119,7 +119,7 @@ def _still(frames: Frames) -> Features:
 
 
 @dataclass(frozen=True)
-class Told:
+class ProbeResult:
     """AUROC of one truth from some features; 0.5 is chance."""
 
     auroc: dict[str, float]
@@ -136,7 +136,7 @@ def by_source(
     *,
     num_folds: int,
     num_rounds: int,
-) -> Told | None:
+) -> ProbeResult | None:
     """AUROC of one truth from some features, cross-validated by source and cluster.
 
     No source is in two folds, and what shares a cluster with a held-out clip is not fitted to:
@@ -211,7 +211,7 @@ def by_source(
     resampled = _mean_auroc(truth, folds, found[better], _resampled(scenes))
     interval = percentiles(resampled, _CONFIDENCE)
     assert interval is not None
-    return Told(auroc, interval)
+    return ProbeResult(auroc, interval)
 
 
 def _mean_auroc(

@@ -26,7 +26,7 @@ _STEPS = 1.1347241384015194 ** -np.arange(1.0, 6.0)
 
 
 @dataclass(frozen=True)
-class Format:
+class VideoFormat:
     """Size, rate and encoding of one file."""
 
     width: int
@@ -50,7 +50,7 @@ class Format:
 
 def draw_format(
     seed: int, index: int, engine: str, heights: Sequence[int], rates_fps: Sequence[float]
-) -> Format:
+) -> VideoFormat:
     """Draw the format of the files of a recording.
 
     Every engine draws from this one distribution, and the appearances of twins share a draw, so
@@ -74,7 +74,7 @@ def draw_format(
     wide = round(tall * across / down / 2) * 2
     fps = float(rates_fps[int(rate * len(rates_fps))])
     low, high = np.log(_BITS_PER_PIXEL)
-    return Format(
+    return VideoFormat(
         width=wide,
         height=tall,
         fps=fps,
@@ -111,7 +111,7 @@ class Take(Recorded):
 
     frames: NDArray[np.uint8]
     """uint8 (T, H, W, 3) RGB of the format's size."""
-    format: Format
+    format: VideoFormat
     sound: NDArray[np.int16] | None = None
     """int16 (N,) mono at `SOUND_HZ`, as long as the frames to the nearest sample; None for none."""
 

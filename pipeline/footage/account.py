@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.labels import UNLABELLED, label, wrong_times
-from pipeline.footage.listing import Listed
+from pipeline.footage.listing import ListedFile
 from pipeline.footage.remedies import remedy
 from pipeline.footage.sightings import NONE, Sighting
 from pipeline.footage.windows import Window
@@ -51,7 +51,7 @@ class Tally:
         self.sounds[clip.sound] += 1
         self.unused.update([clip.unused] if clip.unused else [])
 
-    def add_times(self, listed: Listed, result: Canonical) -> None:
+    def add_times(self, listed: ListedFile, result: Canonical) -> None:
         """Keep what is wrong with the times that the index has of a file."""
         if len(self.wrong_times) < MOST_NAMED and (told := told_wrong_times(listed, result)):
             self.wrong_times.append(told)
@@ -82,7 +82,7 @@ class Tally:
 
 
 def why_not(
-    listed: Listed, result: Canonical | Unusable, sighting: Sighting = NONE
+    listed: ListedFile, result: Canonical | Unusable, sighting: Sighting = NONE
 ) -> Reject | None:
     """The reject that a file is; None where it became clips."""
     if isinstance(result, Unusable):
@@ -102,12 +102,12 @@ def why_not(
     )
 
 
-def _reject(listed: Listed, reason: str, detail: str) -> Reject:
+def _reject(listed: ListedFile, reason: str, detail: str) -> Reject:
     return Reject(listed.collection.name, listed.row.path, "ingest", reason, detail, remedy(reason))
 
 
 def file_row(
-    listed: Listed,
+    listed: ListedFile,
     result: Canonical | Unusable,
     reject: Reject | None,
     sighting: Sighting = NONE,
@@ -151,7 +151,7 @@ def file_row(
     )
 
 
-def print_rows(listed: Listed, result: Canonical) -> tuple[FilePrint, list[FramePrint]]:
+def print_rows(listed: ListedFile, result: Canonical) -> tuple[FilePrint, list[FramePrint]]:
     """The fingerprints of a file for others: of all of it, and of its pictures."""
     collection, path = listed.collection.name, listed.row.path
     whole = FilePrint(
@@ -170,7 +170,7 @@ def print_rows(listed: Listed, result: Canonical) -> tuple[FilePrint, list[Frame
     return whole, frames
 
 
-def told_wrong_times(listed: Listed, result: Canonical) -> str | None:
+def told_wrong_times(listed: ListedFile, result: Canonical) -> str | None:
     """Which times of the index cannot be those of a file, and what to do, or None where all can."""
     row = listed.row
     wrong = wrong_times(row, _length_s(result), is_mute=_is_mute(listed, result))
@@ -193,12 +193,12 @@ def _length_s(result: Canonical) -> float:
     return float("inf") if "ends_early" in result.marks else result.duration_s
 
 
-def _is_mute(listed: Listed, result: Canonical) -> bool:
+def _is_mute(listed: ListedFile, result: Canonical) -> bool:
     return listed.task.with_sound and result.is_mute
 
 
 def clip_row(
-    listed: Listed,
+    listed: ListedFile,
     window: Window,
     result: Canonical,
     tar: ShardWriter,

@@ -20,15 +20,15 @@ import numpy as np
 from pipeline.config import IngestConfig, LookUpConfig, Run
 from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matches import RATE_HZ, Answer, Match, set_aside_by_negatives
+from pipeline.copies.matches import RATE_HZ, FileLookup, Match, set_aside_by_negatives
 from pipeline.errors import UserError
 from pipeline.footage import conversion, printing, sandbox_work
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
-from pipeline.footage.listing import Listed
+from pipeline.footage.listing import ListedFile
 from pipeline.footage.lookup import same_bytes
-from pipeline.footage.printing import GRID_FPS, Printed, Printer, PrintTask
-from pipeline.footage.sightings import Key, Labelled, Seen, Sighting
+from pipeline.footage.printing import GRID_FPS, FilePrinter, Printed, PrintTask
+from pipeline.footage.sightings import FileOutcome, Key, Labelled, Sighting
 from pipeline.footage.still_matches import has_stills, similar
 from pipeline.store import executor, kept
 from pipeline.store.bank_matches import BANK_MARK, BankMatch
@@ -72,7 +72,7 @@ class Known:
         self._indices, self._cfg = indices, cfg
         # A still may be one of the pictures between those that are looked up for all else.
         self._with_changes = any(has_stills(index.bank) for index in indices)
-        self._found: dict[str, Answer | Unusable] = {}
+        self._found: dict[str, FileLookup | Unusable] = {}
 
     @classmethod
     def open(cls, cfg: LookUpConfig, root: Path, work: Path) -> Known | None:
@@ -103,7 +103,7 @@ class Known:
         num_files: int,
         cfg: IngestConfig,
         run: Run,
-    ) -> Iterator[tuple[Key, Seen]]:
+    ) -> Iterator[tuple[Key, FileOutcome]]:
         """Convert files, as `sightings.Sightings` has it."""
         both = (((key, task), task) for key, task in wanted)
         alone: list[tuple[Key, FileTask]] = []
@@ -114,10 +114,10 @@ class Known:
                 # Its prints may be to blame, which are to cost no file its clips.
                 alone.append((key, task))
             else:
-                yield key, seen if isinstance(seen, Seen) else Seen(made)
+                yield key, seen if isinstance(seen, FileOutcome) else FileOutcome(made)
         if alone:
             for key, made in sandbox_work.each(conversion.convert, alone, len(alone), cfg, run):
-                yield key, Seen(made)
+                yield key, FileOutcome(made)
 
     def keep(self, name: str, task: FileTask, told_by: object, kept: Kept) -> None:
         """Keep what a file is told by, as `sightings.Sightings` has it."""
@@ -156,12 +156,12 @@ class Known:
         settings = [asdict(task.limits), task.with_sound, PurePosixPath(task.path).suffix]
         return kept.name_of(name, _made_by(), "look up", [*settings, self._with_changes])
 
-    def _answer(self, kept: Kept, name: str) -> Answer | Unusable | None:
+    def _answer(self, kept: Kept, name: str) -> FileLookup | Unusable | None:
         """Return what is found in the banks by what is kept of a file; None where nothing is."""
         printed = _read(kept, name)
         return similar(printed, self._indices) if isinstance(printed, Printed) else printed
 
-    def of(self, listed: Listed, made: Canonical) -> Sighting:
+    def of(self, listed: ListedFile, made: Canonical) -> Sighting:
         """Return what is said of a file, by its bytes and by what it shows, each in banks of its
         own.
 
@@ -170,7 +170,7 @@ class Known:
         equal = same_bytes(made.sha256, made.md5, [index.bank for index in self._indices])
         known = {one.bank for one in equal}
         found = self._found.get(made.sha256[:_DIGITS])
-        if isinstance(found, Answer):
+        if isinstance(found, FileLookup):
             shown = [replace(one, set_aside=None) for one in found.matches if one.bank not in known]
             return self._sighting(listed, made, set_aside_by_negatives([*equal, *shown]))
         sighting = self._sighting(listed, made, set_aside_by_negatives(equal))
@@ -186,7 +186,7 @@ class Known:
             refused=sighting.refused or ((NOT_LOOKED_UP, what) if is_open else None),
         )
 
-    def _sighting(self, listed: Listed, made: Canonical, matches: Sequence[Match]) -> Sighting:
+    def _sighting(self, listed: ListedFile, made: Canonical, matches: Sequence[Match]) -> Sighting:
         telling = [one for one in matches if one.counts or one.is_negative]
         refused = _counting(matches, self._cfg.reject)
         detail = refused[0].in_words() if refused else ""
@@ -209,7 +209,7 @@ def _counting(matches: Sequence[Match], names: Sequence[str]) -> list[Match]:
     return [one for one in matches if one.counts and one.bank in names]
 
 
-def _row(listed: Listed, made: Canonical, match: Match) -> BankMatch:
+def _row(listed: ListedFile, made: Canonical, match: Match) -> BankMatch:
     told: dict[str, Any] = match.as_json()
     bits = (told.get(f"{which}distance") for which in ("", "median_", "mean_"))
     # A name of bytes that are no text cannot be written.
@@ -225,15 +225,15 @@ def _row(listed: Listed, made: Canonical, match: Match) -> BankMatch:
     )
 
 
-def _converted(task: FileTask, *, with_changes: bool) -> Seen:
+def _converted(task: FileTask, *, with_changes: bool) -> FileOutcome:
     """Make the clips of a file, and hash it as it is decoded; runs in the sandbox."""
     if task.refused is not None or task.clip.fps != GRID_FPS:
-        return Seen(conversion.convert(task))
-    printer = Printer(_print_task(task, with_changes))
+        return FileOutcome(conversion.convert(task))
+    printer = FilePrinter(_print_task(task, with_changes))
     made = conversion.convert(task, printer.passing)
     if isinstance(made, Unusable):
-        return Seen(made)
-    return Seen(made, _told_by(task, lambda: printer.finished(made.sha256, made.md5)))
+        return FileOutcome(made)
+    return FileOutcome(made, _told_by(task, lambda: printer.finished(made.sha256, made.md5)))
 
 
 def _printed(task: FileTask, *, with_changes: bool) -> Printed | Unusable:

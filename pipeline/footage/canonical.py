@@ -21,7 +21,7 @@ from pipeline.store.manifest import ABSENT, DAMAGED, SILENT
 from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
-PicturesOf = Callable[[foreign.Video], Iterator[foreign.Picture]]
+PicturesOf = Callable[[foreign.Video], Iterator[foreign.ScreenFrame]]
 """Gives the pictures of a file on the grid of the clips."""
 _UNREAD_TRACK = {"sound_no_decoder", "sound_refused"}
 
@@ -97,7 +97,7 @@ def canonicalise(
     path: Path,
     clip: ClipFormat,
     stride_frames: int,
-    limits: foreign.Limits,
+    limits: foreign.DecodingLimits,
     *,
     as_shown: bool = False,
     with_sound: bool = True,
@@ -168,7 +168,7 @@ def digests(path: Path) -> tuple[str, str]:
 
 def _with_sound(
     path: Path,
-    limits: foreign.Limits,
+    limits: foreign.DecodingLimits,
     budget: foreign.Budget,
     source: foreign.Video,
     windows: list[Window],
@@ -203,7 +203,7 @@ class _Divider:
     def __init__(
         self,
         source: foreign.Video,
-        pictures: Iterator[foreign.Picture],
+        pictures: Iterator[foreign.ScreenFrame],
         clip: ClipFormat,
         stride_frames: int,
         budget: foreign.Budget,
@@ -214,9 +214,9 @@ class _Divider:
         self._clip, self._stride_frames = clip, stride_frames
         self._as_shown = as_shown
         self._maker = WindowMaker(source.aspect, clip, budget, as_shown=as_shown)
-        self._held: list[foreign.Picture] = []
+        self._held: list[foreign.ScreenFrame] = []
         # The last pictures of the scene, of which a window can be made that ends with it.
-        self._last: deque[foreign.Picture] = deque(maxlen=clip.num_frames if as_shown else 0)
+        self._last: deque[foreign.ScreenFrame] = deque(maxlen=clip.num_frames if as_shown else 0)
         # Index of the first picture of the scene that no window shows.
         self._next_index = 0
         self._taken: list[_Taken] = []
@@ -301,7 +301,9 @@ class _Divider:
         marks = {"short"} if num_missing else set()
         self._take([*shown, *[shown[-1]] * num_missing], self._next_index, marks)
 
-    def _take(self, shown: list[foreign.Picture], first_new_index: int, marks: set[str]) -> None:
+    def _take(
+        self, shown: list[foreign.ScreenFrame], first_new_index: int, marks: set[str]
+    ) -> None:
         """Make a window of pictures, those from `first_new_index` in no other one yet."""
         made = self._maker.make(shown, marks)
         if isinstance(made, Window):

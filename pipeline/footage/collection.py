@@ -157,7 +157,7 @@ def check_index(folder: Path) -> int:
     return num_rows
 
 
-def _header(index: Path) -> csvfile.Row:
+def _header(index: Path) -> csvfile.CsvRow:
     return next(csvfile.read(index, COLUMNS))
 
 
@@ -172,7 +172,7 @@ def _rows(index: Path) -> Iterator[tuple[int, IndexRow | None, list[str]]]:
             yield row.number, *_parse(row.number, dict(zip(header, row.cells, strict=True)))
 
 
-def _header_mistakes(header: csvfile.Row) -> list[str]:
+def _header_mistakes(header: csvfile.CsvRow) -> list[str]:
     where, names = f"row {header.number}", header.cells
     mistakes = [
         f"{where}: column '{name}' is missing; add it" for name in REQUIRED if name not in names

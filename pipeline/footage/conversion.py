@@ -75,7 +75,7 @@ class FileTask:
     """Inside the collection, as the index writes it."""
     clip: ClipFormat
     stride_frames: int
-    limits: foreign.Limits
+    limits: foreign.DecodingLimits
     work: Path
     as_shown: bool = False
     """Whether to keep all that a player shows, as `canonicalise` has it."""

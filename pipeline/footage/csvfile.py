@@ -26,7 +26,7 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """A row that is not empty.
 
     Attributes:
@@ -40,7 +40,7 @@ class Row:
     mistake: str = ""
 
 
-def read(path: Path, columns: Collection[str]) -> Iterator[Row]:
+def read(path: Path, columns: Collection[str]) -> Iterator[CsvRow]:
     """Yield the header, with its names in small letters, and then the rows.
 
     Marks of the byte order, empty rows, empty columns without a name, spaces around names, Excel's
@@ -66,12 +66,12 @@ def read(path: Path, columns: Collection[str]) -> Iterator[Row]:
         names = [trimmed(name).lower() for name in header.cells]
         _check_header(path, header, names, columns)
         kept = [number for number, name in enumerate(names) if name]
-        yield Row(header.number, tuple(names[number] for number in kept))
+        yield CsvRow(header.number, tuple(names[number] for number in kept))
         for row in records:
             yield _fitted(row, len(names), kept)
 
 
-def _records(path: Path, text: io.TextIOWrapper) -> Iterator[Row]:
+def _records(path: Path, text: io.TextIOWrapper) -> Iterator[CsvRow]:
     reader = csv.reader(text, strict=True)
     while True:
         number = reader.line_num + 1
@@ -89,18 +89,18 @@ def _records(path: Path, text: io.TextIOWrapper) -> Iterator[Row]:
                     f"encoding, such as Windows-1252; {_SAVE}"
                 )
         if any(trimmed(cell) for cell in cells):
-            yield Row(number, tuple(cells))
+            yield CsvRow(number, tuple(cells))
 
 
-def _fitted(row: Row, num_columns: int, kept: Sequence[int]) -> Row:
+def _fitted(row: CsvRow, num_columns: int, kept: Sequence[int]) -> CsvRow:
     """The row with the cells of named columns only."""
     where, cells = f"row {row.number}", row.cells
     while len(cells) > num_columns and not trimmed(cells[-1]):
         cells = cells[:-1]
     if any("\0" in cell for cell in cells):
-        return Row(row.number, cells, f"{where}: holds a NUL byte; write the row again")
+        return CsvRow(row.number, cells, f"{where}: holds a NUL byte; write the row again")
     if _swallows(cells, num_columns):
-        return Row(
+        return CsvRow(
             row.number,
             cells,
             f"{where}: a cell holds whole rows; close the quotation mark that opens it",
@@ -109,15 +109,15 @@ def _fitted(row: Row, num_columns: int, kept: Sequence[int]) -> Row:
         is_comment = trimmed(cells[0]).startswith("#")
         count = f"{len(cells)} cells instead of {num_columns}"
         remedy = "take the comment out" if is_comment else "quote commas"
-        return Row(row.number, cells, f"{where}: {count}; {remedy}")
+        return CsvRow(row.number, cells, f"{where}: {count}; {remedy}")
     for number, cell in enumerate(cells):
         if number not in kept and trimmed(cell):
-            return Row(
+            return CsvRow(
                 row.number,
                 cells,
                 f"{where}: '{cell}' stands in a column without a name; name it in row 1",
             )
-    return Row(row.number, tuple(cells[number] for number in kept))
+    return CsvRow(row.number, tuple(cells[number] for number in kept))
 
 
 def _swallows(cells: Sequence[str], num_columns: int) -> bool:
@@ -164,7 +164,9 @@ def _check_kind(path: Path, file: BinaryIO) -> None:
         )
 
 
-def _check_header(path: Path, header: Row, names: Sequence[str], columns: Collection[str]) -> None:
+def _check_header(
+    path: Path, header: CsvRow, names: Sequence[str], columns: Collection[str]
+) -> None:
     where = f"{path}: row {header.number}"
     first = header.cells[0]
     known = sum(name in columns for name in names)

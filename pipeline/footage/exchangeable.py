@@ -16,7 +16,7 @@ from pipeline.copies import chromaprint
 from pipeline.copies.fingerprint import pdq
 from pipeline.footage import foreign, pictures, stretches
 from pipeline.footage.foreign.mixing import Heard
-from pipeline.footage.stretches import Stretch
+from pipeline.footage.stretches import ContiguousSound
 
 LONGEST_SIDE = 1024
 """Larger pictures are halved until no side is longer, before they are hashed. On public videos that
@@ -54,7 +54,7 @@ class FramePrinter:
         self._last: tuple[int, str, int] | None = None
         self.prints: list[TimedPrint] = []
 
-    def see(self, picture: foreign.Picture, *, after_cut: bool) -> None:
+    def see(self, picture: foreign.ScreenFrame, *, after_cut: bool) -> None:
         """Look at the next picture on the grid; a damaged one is nobody's fingerprint."""
         time_s = picture.index / self._fps
         if picture.damaged or not (after_cut or time_s >= self._next_s):
@@ -66,7 +66,7 @@ class FramePrinter:
         if time_s >= self._next_s:
             self._next_s = time_s // 1 + 1
 
-    def _hashed(self, picture: foreign.Picture) -> tuple[str, int]:
+    def _hashed(self, picture: foreign.ScreenFrame) -> tuple[str, int]:
         frame = picture.frame
         with foreign.refusing():
             whole = (0, 0, frame.width, frame.height)
@@ -111,7 +111,7 @@ class TrackPrinter:
         """
         self._end = round(end_s * chromaprint.RATE_HZ)
         self._of_mean = of_mean
-        self._stretches: list[Stretch] = []
+        self._stretches: list[ContiguousSound] = []
         self._start: int | None = None
         self._done = 0
         self._printer = chromaprint.Chromaprint()

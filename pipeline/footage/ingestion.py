@@ -19,8 +19,8 @@ from pipeline.footage import account, conversion, listing, sandbox_work, sightin
 from pipeline.footage.canonical import Canonical, muted
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.labels import UNLABELLED
-from pipeline.footage.listing import Listed
-from pipeline.footage.sightings import Key, Seen, Sightings
+from pipeline.footage.listing import ListedFile
+from pipeline.footage.sightings import FileOutcome, Key, Sightings
 from pipeline.footage.tombstones import Tombstones
 from pipeline.store import bank_matches, executor, manifest, workdir
 from pipeline.store.bank_matches import BankMatch
@@ -44,7 +44,7 @@ _FORGOTTEN_BYTES = Unusable("forgotten", "the same bytes were to be forgotten")
 
 
 @dataclass
-class Found:
+class FilePieces:
     """Holds what there is of every file of a run, by its number."""
 
     of_file: list[str | Unusable] = field(default_factory=list)
@@ -89,7 +89,7 @@ def ingest(
     """
     collections = listing.collections(roots, cfg, work)
 
-    def listed() -> Iterator[Listed]:
+    def listed() -> Iterator[ListedFile]:
         return listing.listed(collections, cfg, work, as_shown=as_shown)
 
     with Kept(work, "ingest") as kept:
@@ -120,10 +120,10 @@ def ingest(
 
 
 def _find(
-    listed: Iterator[Listed], contents: Contents, kept: Kept, run: Run, tombstones: Tombstones
-) -> Found:
+    listed: Iterator[ListedFile], contents: Contents, kept: Kept, run: Run, tombstones: Tombstones
+) -> FilePieces:
     """Hash every file, and take from what is kept the files that were to be forgotten."""
-    found, made_by, gone = Found(), conversion.made_by(), set(tombstones.sha256s)
+    found, made_by, gone = FilePieces(), conversion.made_by(), set(tombstones.sha256s)
     with ThreadPoolExecutor(max(1, run.num_workers)) as threads:
         for block in executor.in_blocks(listed, _FILES_HASHED_AT_ONCE):
             hashed = threads.map(partial(conversion.content_of, contents), [o.task for o in block])
@@ -144,8 +144,8 @@ def _find(
 
 
 def _convert(
-    listed: Iterator[Listed],
-    found: Found,
+    listed: Iterator[ListedFile],
+    found: FilePieces,
     contents: Contents,
     kept: Kept,
     cfg: IngestConfig,
@@ -197,18 +197,18 @@ def _converted(
     cfg: IngestConfig,
     run: Run,
     known: Sightings | None,
-) -> Iterator[tuple[Key, Seen]]:
+) -> Iterator[tuple[Key, FileOutcome]]:
     if known is not None:
         return known.converted(wanted, num_files, cfg, run)
     made = sandbox_work.each(conversion.convert, wanted, num_files, cfg, run)
-    return ((key, Seen(result)) for key, result in made)
+    return ((key, FileOutcome(result)) for key, result in made)
 
 
 def _keep(
     number: int,
-    one: Listed,
+    one: ListedFile,
     result: Canonical | Unusable,
-    found: Found,
+    found: FilePieces,
     contents: Contents,
     kept: Kept,
     tombstones: Tombstones,
@@ -229,7 +229,7 @@ def _keep(
         kept.write(name, conversion.packed_up(result))
 
 
-def _tasks(listed: Iterator[Listed], found: Found) -> dict[str, FileTask]:
+def _tasks(listed: Iterator[ListedFile], found: FilePieces) -> dict[str, FileTask]:
     """By the names of pieces, the files of which they hold what became of them."""
     tasks = dict[str, FileTask]()
     for one, name in zip(listed, found.of_file, strict=True):
@@ -241,8 +241,8 @@ def _tasks(listed: Iterator[Listed], found: Found) -> dict[str, FileTask]:
 
 
 def _results(
-    listed: Iterator[Listed], found: Found, kept: Kept, cfg: IngestConfig, run: Run
-) -> Iterator[tuple[Listed, Canonical | Unusable]]:
+    listed: Iterator[ListedFile], found: FilePieces, kept: Kept, cfg: IngestConfig, run: Run
+) -> Iterator[tuple[ListedFile, Canonical | Unusable]]:
     for one, name in zip(listed, found.of_file, strict=True):
         if isinstance(name, Unusable):
             yield one, name
@@ -253,7 +253,7 @@ def _results(
 
 
 def _made(
-    one: Listed, name: str, found: Found, kept: Kept, cfg: IngestConfig, run: Run
+    one: ListedFile, name: str, found: FilePieces, kept: Kept, cfg: IngestConfig, run: Run
 ) -> Canonical | Unusable:
     has_no_sound = name in found.soundless
     name = found.soundless.get(name, name)
@@ -269,7 +269,7 @@ def _made(
 
 
 def _assemble(
-    results: Iterator[tuple[Listed, Canonical | Unusable]],
+    results: Iterator[tuple[ListedFile, Canonical | Unusable]],
     fresh: Path,
     cfg: IngestConfig,
     known: Sightings | None,

@@ -27,7 +27,7 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedFile:
     """One row of an index, and what its file is to become."""
 
     collection: Collection
@@ -95,9 +95,9 @@ def _check_rate(fps: float) -> None:
 
 def listed(
     collections: Sequence[Collection], cfg: IngestConfig, work: Path, *, as_shown: bool
-) -> Iterator[Listed]:
+) -> Iterator[ListedFile]:
     """Yield the files of collections in the order of their indexes."""
-    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     for collection in collections:
         with storage.fetched_index(collection.root, work) as folder:
             for row in iter_index(folder):
@@ -111,4 +111,4 @@ def listed(
                     as_shown,
                     cfg.sound,
                 )
-                yield Listed(collection, row, task)
+                yield ListedFile(collection, row, task)

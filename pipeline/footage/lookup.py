@@ -10,8 +10,8 @@ from pipeline.copies import candidates, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matches import Answer, Match, set_aside_by_negatives
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matches import FileLookup, Match, set_aside_by_negatives
+from pipeline.copies.matching import VideoStretch
 from pipeline.copies.records import sound_records
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.footage.printing import Printed
@@ -23,7 +23,7 @@ def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
     return [_match(bank, item, None) for bank, item in found if item]
 
 
-def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
+def similar(printed: Printed, indices: Sequence[Index]) -> FileLookup:
     """The matches of a file that was hashed, those of most seconds first."""
     matches: list[Match] = []
     num_whole, num_windows = len(printed.times_ms), len(printed.part_times_ms)
@@ -40,7 +40,7 @@ def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
         )
         for item in bank.items.values():
             known = bank.sounds_of(item), bank.narrow_of(item)
-            found: list[Stretch | SoundStretch] = [
+            found: list[VideoStretch | SoundStretch] = [
                 *by_pictures.get(item.number, ()),
                 *sound_matching.of_both((sounds, narrow), known),
             ]
@@ -52,9 +52,9 @@ def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
     # Banks and items come in order, and a sort leaves what is equal as it is.
     matches.sort(key=lambda one: -one.agreeing_s)
     not_looked_up = [what for what, is_so in unseen.items() if is_so]
-    return Answer(printed.sha256, set_aside_by_negatives(matches), not_looked_up)
+    return FileLookup(printed.sha256, set_aside_by_negatives(matches), not_looked_up)
 
 
-def _match(bank: Bank, item: Item, stretch: Stretch | SoundStretch | None) -> Match:
+def _match(bank: Bank, item: Item, stretch: VideoStretch | SoundStretch | None) -> Match:
     opinions = bank.opinions.get(item.number, {})
     return Match(bank.name, item, stretch, bank.is_negative, opinions)

@@ -53,7 +53,7 @@ class PrintTask:
     path: Path
     rate_hz: float
     with_changes: bool
-    limits: foreign.Limits
+    limits: foreign.DecodingLimits
     parts: HashesParts | None = None
     with_sound: bool = True
 
@@ -111,7 +111,7 @@ def printed(task: PrintTask) -> Printed | Unusable:
         sha256, md5 = digests(path)
     except OSError as error:
         return _unreadable(error)
-    printer = Printer(task)
+    printer = FilePrinter(task)
     try:
         with foreign.Video(path, task.limits) as source:
             deque(printer.passing(source), maxlen=0)
@@ -125,7 +125,7 @@ def _unreadable(error: OSError) -> Unusable:
 
 
 def sounds(
-    path: Path, limits: foreign.Limits, zeros_s: Sequence[float], end_s: float
+    path: Path, limits: foreign.DecodingLimits, zeros_s: Sequence[float], end_s: float
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
     """Return what a file is told by of its sound before `end_s`: `Printed.sound_times_ms`,
     `sounds`, `narrow_times_ms` and `narrow_sounds`.
@@ -194,7 +194,7 @@ class PictureHasher:
         return pictures.orientation(frame).show(inner[None, :, :, None])[0, :, :, 0]
 
 
-class Printer:
+class FilePrinter:
     """Hashes the first picture of each step of time, and others that differ where asked.
 
     Attributes:
@@ -215,7 +215,7 @@ class Printer:
         self._next_step, self._last_number = 0, -1
         self._found: list[Hashed] = []
 
-    def passing(self, source: foreign.Video) -> Iterator[foreign.Picture]:
+    def passing(self, source: foreign.Video) -> Iterator[foreign.ScreenFrame]:
         """Hand on the pictures of a file, of the grid of `GRID_FPS`, each looked at before.
 
         Raises:
@@ -230,7 +230,7 @@ class Printer:
             self.failed = error
             raise
 
-    def _see(self, picture: foreign.Picture) -> None:
+    def _see(self, picture: foreign.ScreenFrame) -> None:
         step = int(picture.index * self._rate_hz / GRID_FPS)
         is_due = step >= self._next_step
         if self.failed or picture.damaged or not (is_due or self._with_changes):
@@ -246,7 +246,7 @@ class Printer:
             self._keep(picture.index, self._found)
             self._next_step = step + 1
 
-    def _hash(self, picture: foreign.Picture, *, with_parts: bool) -> None:
+    def _hash(self, picture: foreign.ScreenFrame, *, with_parts: bool) -> None:
         if not self._found or picture.number != self._last_number:
             self._found = self._hasher.hashed(picture.frame)
             self._last_number = picture.number

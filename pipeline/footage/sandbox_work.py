@@ -47,7 +47,7 @@ def each(
         run,
         title=title,
         num_items=num_files,
-        limits=sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s),
+        limits=sandbox.ResourceLimits(cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s),
         prepare=conversion.at_hand,
     ):
         for key, result in zip(started.popleft(), results, strict=True):

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from pipeline.config import IngestConfig, Run
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
-from pipeline.footage.listing import Listed
+from pipeline.footage.listing import ListedFile
 from pipeline.store.bank_matches import BankMatch
 from pipeline.store.kept import Kept
 
@@ -17,7 +17,7 @@ Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
-class Seen:
+class FileOutcome:
     """Holds what became of a file, and what else was seen of it while it was open.
 
     Attributes:
@@ -76,7 +76,7 @@ class Sightings(Protocol):
         num_files: int,
         cfg: IngestConfig,
         run: Run,
-    ) -> Iterator[tuple[Key, Seen]]:
+    ) -> Iterator[tuple[Key, FileOutcome]]:
         """Convert files as `conversion.convert` does, and see what they are told by meanwhile.
 
         Args:
@@ -92,7 +92,7 @@ class Sightings(Protocol):
         Args:
             name: of this piece.
             task: it was converted by.
-            told_by: `Seen.told_by`.
+            told_by: `FileOutcome.told_by`.
             kept: where to.
         """
 
@@ -108,5 +108,5 @@ class Sightings(Protocol):
             run: how to run.
         """
 
-    def of(self, listed: Listed, made: Canonical) -> Sighting:
+    def of(self, listed: ListedFile, made: Canonical) -> Sighting:
         """Return what is said of a file that was looked up."""

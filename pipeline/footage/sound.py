@@ -12,9 +12,9 @@ import numpy as np
 from pipeline.copies import chromaprint
 from pipeline.footage.exchangeable import TrackPrinter
 from pipeline.footage.foreign.mixing import Heard
-from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, OutputError
+from pipeline.footage.foreign.refusals import Budget, DecodeError, DecodingLimits, OutputError
 from pipeline.footage.foreign.sound import Sound
-from pipeline.footage.stretches import Stretch, append, overlaid
+from pipeline.footage.stretches import ContiguousSound, append, overlaid
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
 from pipeline.store.pcm import samples_of
 from pipeline.store.sound import QUIET_RMS, SOUND_HZ, Samples, encode
@@ -59,7 +59,7 @@ class Track:
 
 def sounds_of(
     path: Path,
-    limits: Limits,
+    limits: DecodingLimits,
     budget: Budget,
     zeros_s: Sequence[float],
     starts: Sequence[int],
@@ -133,7 +133,7 @@ def clip_sounds(
         num_samples: of a clip.
     """
     source = iter(heard)
-    stretches: list[Stretch] = []
+    stretches: list[ContiguousSound] = []
     is_over = False
     for start in starts:
         end = start + num_samples
@@ -154,7 +154,10 @@ def clip_sounds(
 
 
 def _clip_sound(
-    stretches: Sequence[Stretch], damaged: Sequence[tuple[float, float]], start: int, end: int
+    stretches: Sequence[ContiguousSound],
+    damaged: Sequence[tuple[float, float]],
+    start: int,
+    end: int,
 ) -> ClipSound:
     values, is_there = overlaid(stretches, start, end)
     samples = samples_of(values)

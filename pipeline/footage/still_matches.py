@@ -11,12 +11,12 @@ from pipeline.copies import stills
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matches import RATE_HZ, Answer, Match, set_aside_by_negatives, told
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matches import RATE_HZ, FileLookup, Match, set_aside_by_negatives, told
+from pipeline.copies.matching import VideoStretch
 from pipeline.footage import lookup
 from pipeline.footage.printing import Printed
 
-_OF_STRETCH = {one.name for one in fields(Stretch)}
+_OF_STRETCH = {one.name for one in fields(VideoStretch)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class StillMatch(Match):
         file_is_still, item_is_still: whether one or the other is one picture.
     """
 
-    stretch: Stretch
+    stretch: VideoStretch
     file_is_still: bool
     item_is_still: bool
 
@@ -88,7 +88,7 @@ def each_second(printed: Printed) -> Printed:
     )
 
 
-def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
+def similar(printed: Printed, indices: Sequence[Index]) -> FileLookup:
     """The matches of a file that was hashed: those of most seconds first, of stills the nearest.
 
     Stills are compared with all hashed pictures, of which there may be more than one a second: one

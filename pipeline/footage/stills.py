@@ -116,7 +116,7 @@ def _printed(task: PrintTask, demuxer: str) -> Printed:
     )
 
 
-def _decoded(path: Path, demuxer: str, limits: foreign.Limits) -> Any:
+def _decoded(path: Path, demuxer: str, limits: foreign.DecodingLimits) -> Any:
     """The picture of a file as an `av.VideoFrame`.
 
     Raises:
@@ -174,7 +174,7 @@ def _tiff_tag(file: BinaryIO, tag: int) -> int | None:
         return None
 
 
-def _check_size(logs: Iterable[damage.Log], limits: foreign.Limits) -> None:
+def _check_size(logs: Iterable[damage.Log], limits: foreign.DecodingLimits) -> None:
     """Raise `foreign.DecodeError` where a decoder refused a picture for its size."""
     for _, _, text in logs:
         if size := _SIZE.search(text):

@@ -22,7 +22,7 @@ _HALF_WIDTH = 10
 
 
 @dataclass
-class Stretch:
+class ContiguousSound:
     """Samples of one rate that follow each other, of which the first may be forgotten already.
 
     Attributes:
@@ -100,7 +100,7 @@ def _taps(up: int, down: int) -> Any:
 
 
 def overlaid(
-    stretches: Sequence[Stretch], start: int, end: int
+    stretches: Sequence[ContiguousSound], start: int, end: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Output samples from `start` to `end`, zero where there are none, and where there are some."""
     values = np.zeros(end - start)
@@ -113,7 +113,7 @@ def overlaid(
     return values, is_there
 
 
-def append(stretches: list[Stretch], one: Heard, to_hz: int) -> None:
+def append(stretches: list[ContiguousSound], one: Heard, to_hz: int) -> None:
     """Add what is heard next to the last stretch, or begin another with it."""
     if one.begins or not stretches:
         origin = round(one.start_s * to_hz)
@@ -124,5 +124,5 @@ def append(stretches: list[Stretch], one: Heard, to_hz: int) -> None:
             if hole > 0:
                 last.add(np.pad(last.held[-1], (0, hole), "symmetric")[-hole:])
         else:
-            stretches.append(Stretch(to_hz, origin, one.rate))
+            stretches.append(ContiguousSound(to_hz, origin, one.rate))
     stretches[-1].add(one.samples)

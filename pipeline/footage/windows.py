@@ -49,7 +49,7 @@ class Window:
     marks: tuple[str, ...] = ()
 
 
-def sampled(shown: Iterable[foreign.Picture]) -> Iterator[scenes.SampledFrame]:
+def sampled(shown: Iterable[foreign.ScreenFrame]) -> Iterator[scenes.SampledFrame]:
     """Pictures of a video for `scenes.divide`; each is reduced once, however long it is shown.
 
     Raises:
@@ -84,7 +84,7 @@ class WindowMaker:
         # The first picture of the last still window.
         self._still: NDArray[np.uint8] | None = None
 
-    def make(self, shown: Sequence[foreign.Picture], marks: set[str]) -> Window | str:
+    def make(self, shown: Sequence[foreign.ScreenFrame], marks: set[str]) -> Window | str:
         """The window of as many pictures as a clip has frames, or the reason why it is none.
 
         Raises:
@@ -108,7 +108,7 @@ class WindowMaker:
             return True
         return float(np.abs(image.astype(np.int16) - last).mean()) > _SAME_LEVELS
 
-    def _show(self, shown: Sequence[foreign.Picture]) -> tuple[NDArray[np.uint8], Box]:
+    def _show(self, shown: Sequence[foreign.ScreenFrame]) -> tuple[NDArray[np.uint8], Box]:
         """The RGB frames of pictures without bars, and the box of the source they show."""
         first, aspect = shown[0], self._aspect
         frames = [picture.frame for picture in shown]

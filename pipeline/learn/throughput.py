@@ -21,7 +21,7 @@ class Throughput(pl.Callback):
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
-        self.clock = Clock()
+        self.clock = ThroughputProfiler()
         """To be given to the trainer as its profiler."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -43,7 +43,7 @@ class Throughput(pl.Callback):
         clock.reset()
 
 
-class Clock(Profiler):
+class ThroughputProfiler(Profiler):
     """Times the batches of an epoch by what Lightning tells a profiler."""
 
     _WAIT = "[_TrainingEpochLoop].train_dataloader_next"

@@ -46,7 +46,7 @@ class Task:
 
     path: Path | None
     clip: ClipFormat
-    limits: foreign.Limits
+    limits: foreign.DecodingLimits
     memory_mb: int
     prints: bool = False
 
@@ -59,7 +59,7 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sandbox.die_with(parent)
     threadpool_limits(1)
-    sandbox.enter(sandbox.Limits(task.memory_mb, 0.0, 0.0))
+    sandbox.enter(sandbox.ResourceLimits(task.memory_mb, 0.0, 0.0))
     with suppress(OSError):
         for message in decoded(task, pipes):
             send(out, message)

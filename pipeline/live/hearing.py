@@ -25,7 +25,7 @@ class Ear:
     def __init__(
         self,
         path: Path,
-        limits: foreign.Limits,
+        limits: foreign.DecodingLimits,
         zeros_s: Sequence[float],
         num_samples: int,
         wait_s: float | None,

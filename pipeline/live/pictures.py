@@ -37,7 +37,7 @@ class Pictures(foreign.Video):
     """
 
     def __init__(
-        self, path: Path, limits: foreign.Limits, faults: Counter[str], *, is_live: bool
+        self, path: Path, limits: foreign.DecodingLimits, faults: Counter[str], *, is_live: bool
     ) -> None:
         """Open a file whose pictures are wanted.
 

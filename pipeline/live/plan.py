@@ -91,7 +91,7 @@ class Plan:
         """Return what follows a stream, not yet begun."""
         cfg, is_file = self.cfg, isinstance(source, Path)
         longest_s = cfg.ingest.max_duration_s if is_file else LONGEST_SESSION_S
-        limits = foreign.Limits(cfg.ingest.max_pixels, longest_s)
+        limits = foreign.DecodingLimits(cfg.ingest.max_pixels, longest_s)
         return Feed(
             name,
             source,

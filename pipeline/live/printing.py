@@ -17,7 +17,7 @@ from pipeline.footage import foreign, stretches
 from pipeline.footage.exchangeable import TrackPrints
 from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.printing import MIN_QUALITY, PictureHasher
-from pipeline.footage.stretches import Stretch
+from pipeline.footage.stretches import ContiguousSound
 from pipeline.live.messages import Prints
 
 RATE_HZ = 1.0
@@ -44,7 +44,7 @@ class Printer:
         self._narrow: list[tuple[float, int]] = []
         self._heard_until_s = -1.0
 
-    def see(self, picture: foreign.Picture) -> None:
+    def see(self, picture: foreign.ScreenFrame) -> None:
         """Look at the next picture; a damaged one has no hash."""
         step = int(picture.index * RATE_HZ / self._fps)
         if picture.damaged or step < self._next_step:
@@ -88,7 +88,7 @@ class _Track:
     """Items of Chromaprint from samples, with no more held than one needs."""
 
     def __init__(self) -> None:
-        self._stretches: list[Stretch] = []
+        self._stretches: list[ContiguousSound] = []
         self._done = 0
         self._held = np.zeros(0)
 

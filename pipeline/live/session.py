@@ -41,7 +41,7 @@ class Means:
     """
 
     clip: ClipFormat
-    limits: foreign.Limits
+    limits: foreign.DecodingLimits
     memory_mb: int
     prints: bool = False
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.copies import stills
 from pipeline.copies.banks import Bank
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 from pipeline.copies.sound_matching import SoundStretch
 
 SAME_OFFSET_S = 1.5
@@ -29,13 +29,13 @@ class Found:
 
     item: int
     start_s: float
-    stretch: Stretch | SoundStretch
+    stretch: VideoStretch | SoundStretch
     is_still: bool = False
 
     @property
     def speed(self) -> float:
         """Speed of the copy, 1.0 as of the item; that of sound is not told."""
-        return self.stretch.speed if isinstance(self.stretch, Stretch) else 1.0
+        return self.stretch.speed if isinstance(self.stretch, VideoStretch) else 1.0
 
     @property
     def seconds(self) -> tuple[float, float]:
@@ -53,7 +53,7 @@ class Found:
         start_s, end_s = (round(one, 3) for one in self.seconds)
         offset_s = stretch.offset_s - self.speed * self.start_s
         if self.is_still:
-            assert isinstance(stretch, Stretch)
+            assert isinstance(stretch, VideoStretch)
             place = replace(stretch, start_s=start_s, end_s=end_s, offset_s=offset_s)
             shown = stills.as_data(place, file_is_still=False, item_is_still=True)
             return about | {"by": stills.BY} | shown

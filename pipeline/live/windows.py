@@ -36,7 +36,9 @@ class Divided:
 
 
 def divided(
-    source: foreign.Video, clip: ClipFormat, see: Callable[[foreign.Picture], None] | None = None
+    source: foreign.Video,
+    clip: ClipFormat,
+    see: Callable[[foreign.ScreenFrame], None] | None = None,
 ) -> Iterator[Divided]:
     """Yield the windows of a video while it is read; about two clips of pictures are held.
 
@@ -50,11 +52,11 @@ def divided(
     """
     budget = foreign.Budget(math.inf)
     maker = WindowMaker(source.aspect, clip, budget, as_shown=True)
-    held: list[foreign.Picture] = []
-    last: deque[foreign.Picture] = deque(maxlen=clip.num_frames)
+    held: list[foreign.ScreenFrame] = []
+    last: deque[foreign.ScreenFrame] = deque(maxlen=clip.num_frames)
     begins = ""
 
-    def made(shown: list[foreign.Picture], marks: set[str]) -> Divided:
+    def made(shown: list[foreign.ScreenFrame], marks: set[str]) -> Divided:
         nonlocal begins
         result, why, begins = maker.make(shown, marks), begins, ""
         if not isinstance(result, Window):
@@ -85,10 +87,10 @@ def divided(
 
 
 def _samples(
-    source: foreign.Video, fps: float, see: Callable[[foreign.Picture], None] | None
+    source: foreign.Video, fps: float, see: Callable[[foreign.ScreenFrame], None] | None
 ) -> Iterator[scenes.SampledFrame]:
     """Pictures, each with why it does not go on from the one before."""
-    last: foreign.Picture | None = None
+    last: foreign.ScreenFrame | None = None
     num_zeros = 1
     try:
         with foreign.refusing():

@@ -45,7 +45,7 @@ class ShowTask:
     kind: str
     moments: tuple[Moment, ...]
     fps: float
-    limits: foreign.Limits
+    limits: foreign.DecodingLimits
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def show(
     """
     moments = moments_of(task)
     wanted = moments if kind == STILLS else moments[number : number + 1]
-    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     asked = ShowTask(path.resolve(strict=True), kind, wanted, fps, limits)
     ((result,),) = executor.map_blocks(
         shown,
@@ -109,7 +109,9 @@ def show(
         replace(run, executor="serial", progress=False),
         title="review",
         num_items=1,
-        limits=sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, min(cfg.timeout_s, _WALL_S)),
+        limits=sandbox.ResourceLimits(
+            cfg.max_memory_mb, cfg.max_cpu_s, min(cfg.timeout_s, _WALL_S)
+        ),
     )
     if isinstance(result, Shown):
         return result
@@ -171,7 +173,9 @@ def _frames(
     return [_alike(frames) for frames in held if frames], zeros_s
 
 
-def _upright(picture: foreign.Picture, aspect: float, scaler: pictures.Scaler) -> NDArray[np.uint8]:
+def _upright(
+    picture: foreign.ScreenFrame, aspect: float, scaler: pictures.Scaler
+) -> NDArray[np.uint8]:
     frame = picture.frame
     height = min(_CLEAR_HEIGHT, frame.height)
     width = max(2, round(frame.width * aspect * height / frame.height))

@@ -20,11 +20,11 @@ from pipeline.config import EmbedApp, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.devices import device_of, one_thread
-from pipeline.learn.encoders.base import Ear, Encoder
+from pipeline.learn.encoders.base import Encoder, SoundEncoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
 from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.store import executor, manifest, workdir
-from pipeline.store.features import INDEX_SCHEMA, PICTURES, SOUND, Kind
+from pipeline.store.features import INDEX_SCHEMA, PICTURES, SOUND, FeatureFiles
 from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.packed import Members, Packed, Samples
 from pipeline.store.reuse import Pieces
@@ -98,7 +98,7 @@ def make_sound_piece(task: SoundTask) -> Piece:
 
 
 @lru_cache(maxsize=1)
-def _hearing(name: str, device: str) -> tuple[Ear, Resampler]:
+def _hearing(name: str, device: str) -> tuple[SoundEncoder, Resampler]:
     encoder = encoders.build_sound(name).to(device)
     return encoder, Resampler(encoder.rate_hz).to(device)
 
@@ -219,7 +219,7 @@ def _sounds(cfg: EmbedApp, packed: Packed, rows: list[int], device: str) -> _Wan
 class _Wanted(Generic[AnyTask]):
     """Features of one kind that are to be made and written."""
 
-    kind: Kind
+    kind: FeatureFiles
     card: dict[str, Any]
     """What is written of the encoder and of its settings."""
     made_of: dict[str, Any]
@@ -254,7 +254,7 @@ class _Wanted(Generic[AnyTask]):
 def _assemble(
     fresh: Path,
     packed: Packed,
-    kind: Kind,
+    kind: FeatureFiles,
     embedded: Iterable[tuple[int, NDArray[np.float16]]],
     shard_samples: int,
 ) -> dict[str, str]:

@@ -19,7 +19,7 @@ from scipy import signal
 
 from pipeline.config import ProbeApp
 from pipeline.design import probes
-from pipeline.design.probes import Cues, Features, Told
+from pipeline.design.probes import Cues, Features, ProbeResult
 from pipeline.design.sound_cues import SoundCues, sound_cues
 from pipeline.errors import UserError
 from pipeline.learn.devices import one_thread
@@ -78,7 +78,7 @@ class CueQuestion:
     num_rounds: int
 
 
-def answer(question: CueQuestion) -> Told | None:
+def answer(question: CueQuestion) -> ProbeResult | None:
     """Judge a cue; None where it cannot be judged."""
     return probes.by_source(
         question.features,
@@ -214,7 +214,9 @@ def _questions(
         )
 
 
-def _answers(cfg: ProbeApp, questions: Sequence[CueQuestion]) -> list[tuple[CueQuestion, Told]]:
+def _answers(
+    cfg: ProbeApp, questions: Sequence[CueQuestion]
+) -> list[tuple[CueQuestion, ProbeResult]]:
     """The questions that can be answered, with the answers."""
     found = []
     blocks = executor.map_blocks(
@@ -232,7 +234,7 @@ def _answers(cfg: ProbeApp, questions: Sequence[CueQuestion]) -> list[tuple[CueQ
     return found
 
 
-def _numbers(told: Sequence[tuple[CueQuestion, Told]], about: str) -> dict[str, Any]:
+def _numbers(told: Sequence[tuple[CueQuestion, ProbeResult]], about: str) -> dict[str, Any]:
     own = {question.cue: found for question, found in told if question.about == about}
     return {
         "auroc": {

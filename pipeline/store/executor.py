@@ -53,7 +53,7 @@ def map_blocks(
     *,
     title: str,
     num_items: int,
-    limits: sandbox.Limits | None = None,
+    limits: sandbox.ResourceLimits | None = None,
     prepare: Prepare[Item] = nullcontext,
     preloaded: Sequence[str] = (),
 ) -> Iterator[list[Result | Lost]]:
@@ -100,7 +100,7 @@ def _processes(
     work: Work[Item, Result],
     blocks: Iterable[Sequence[Item]],
     num_workers: int,
-    limits: sandbox.Limits | None,
+    limits: sandbox.ResourceLimits | None,
     prepare: Prepare[Item],
     preloaded: Sequence[str],
 ) -> Iterator[list[Result | Lost]]:
@@ -180,7 +180,7 @@ def _ahead(started: Iterator[Item], size: Callable[[Item], int], most: int) -> I
     yield from held
 
 
-def _start_worker(limits: sandbox.Limits | None, main: int) -> None:
+def _start_worker(limits: sandbox.ResourceLimits | None, main: int) -> None:
     # Ctrl-C is the main process's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sandbox.die_with(main)
@@ -191,7 +191,7 @@ def _start_worker(limits: sandbox.Limits | None, main: int) -> None:
         sandbox.enter(limits)
 
 
-def _task(work: Work[Item, Result], item: Item, limits: sandbox.Limits | None) -> Result:
+def _task(work: Work[Item, Result], item: Item, limits: sandbox.ResourceLimits | None) -> Result:
     if limits is not None:
         sandbox.start_task(limits)
     return work(item)
@@ -201,7 +201,7 @@ def _one(
     pool: _Pool,
     work: Work[Item, Result],
     item: Item,
-    limits: sandbox.Limits | None,
+    limits: sandbox.ResourceLimits | None,
     prepare: Prepare[Item],
 ) -> Result | Lost:
     from pebble import ProcessExpired
@@ -237,14 +237,14 @@ def _outcome(pool: Any, task: Future[Result]) -> Result:
     return task.result()
 
 
-def _memory_mb(limits: sandbox.Limits | None) -> str:
+def _memory_mb(limits: sandbox.ResourceLimits | None) -> str:
     return str(limits.memory_mb) if limits else "the available"
 
 
 def _ray(
     work: Work[Item, Result],
     blocks: Iterable[Sequence[Item]],
-    limits: sandbox.Limits | None,
+    limits: sandbox.ResourceLimits | None,
     prepare: Prepare[Item],
     preloaded: Sequence[str],
 ) -> Iterator[list[Result | Lost]]:
@@ -283,7 +283,7 @@ def connected_ray() -> Any:
 
 
 def _ray_block(
-    shared: tuple[Work[Item, Result], sandbox.Limits | None, Prepare[Item], Sequence[str]],
+    shared: tuple[Work[Item, Result], sandbox.ResourceLimits | None, Prepare[Item], Sequence[str]],
     block: Sequence[Item],
 ) -> list[Result | Lost]:
     work, limits, prepare, preloaded = shared

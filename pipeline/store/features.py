@@ -20,7 +20,7 @@ from pipeline.store.packed import Packed
 
 
 @dataclass(frozen=True)
-class Kind:
+class FeatureFiles:
     """Holds what of a sample the features are of, and what the files are called."""
 
     card: str
@@ -33,8 +33,8 @@ class Kind:
     """The column of the packed index that holds the hash of the bytes which were embedded."""
 
 
-PICTURES = Kind(output_files.ENCODER, output_files.INDEX, "features", "pictures", "sha256")
-SOUND = Kind(
+PICTURES = FeatureFiles(output_files.ENCODER, output_files.INDEX, "features", "pictures", "sha256")
+SOUND = FeatureFiles(
     output_files.SOUND_ENCODER, output_files.SOUND_INDEX, "sounds", "sound", "sound_sha256"
 )
 INDEX, CARD = PICTURES.index, PICTURES.card
@@ -79,7 +79,7 @@ class Features:
         return self.values[found]
 
 
-def read(root: str, packed: Packed, kind: Kind = PICTURES) -> Features | None:
+def read(root: str, packed: Packed, kind: FeatureFiles = PICTURES) -> Features | None:
     """Read the features that `embed` left in the folder `root`.
 
     None where it was told to take no encoder, and of sound also where no sample has any.
@@ -123,7 +123,7 @@ def lacks_sound(root: str) -> bool:
     return counts is not None and counts.get("sounds") == 0
 
 
-def _is_empty(folder: Path, kind: Kind) -> bool:
+def _is_empty(folder: Path, kind: FeatureFiles) -> bool:
     """Return whether `embed` left no features of a kind, as its counts tell."""
     counts = _counts(folder)
     return counts is not None and (not counts or (kind == SOUND and not counts.get("sounds")))
@@ -137,7 +137,7 @@ def _counts(folder: Path) -> dict[str, int] | None:
         return None
 
 
-def read_card(folder: Path, kind: Kind = PICTURES) -> dict[str, Any]:
+def read_card(folder: Path, kind: FeatureFiles = PICTURES) -> dict[str, Any]:
     """Return what a folder says of the encoder of a kind.
 
     Raises:
@@ -151,7 +151,7 @@ def read_card(folder: Path, kind: Kind = PICTURES) -> dict[str, Any]:
         return dict(card)
 
 
-def read_table(folder: Path, kind: Kind = PICTURES) -> pa.Table:
+def read_table(folder: Path, kind: FeatureFiles = PICTURES) -> pa.Table:
     """The index of a folder, a row a sample.
 
     Raises:

@@ -31,7 +31,7 @@ _AF_UNIX = 1
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResourceLimits:
     """Resources that a task may use; its worker may write no file and open no network socket."""
 
     memory_mb: int
@@ -39,7 +39,7 @@ class Limits:
     wall_s: float
 
 
-def enter(limits: Limits) -> None:
+def enter(limits: ResourceLimits) -> None:
     """Put this process, for good, under the limits that hold for all of its tasks."""
     address_space = limits.memory_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
@@ -49,7 +49,7 @@ def enter(limits: Limits) -> None:
         _shut_the_network()
 
 
-def start_task(limits: Limits) -> None:
+def start_task(limits: ResourceLimits) -> None:
     """Give the task that begins its share of processor time; past it the process is killed."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     until_s = math.ceil(usage.ru_utime + usage.ru_stime + limits.cpu_s)

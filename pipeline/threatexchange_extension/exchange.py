@@ -206,7 +206,9 @@ class DiscernExchange(
         name = same[0] if same else video.id
         with exchange_transfer.sent(collab.push, Path(tempfile.gettempdir())) as folder:
             own = exchange_sending.begun(by, BANK, KNOWN, folder, key)
-            told = exchange_sending.said_so_far(own, folder).get(name, exchange_sending.Told())
+            told = exchange_sending.said_so_far(own, folder).get(
+                name, exchange_sending.PublishedItem()
+            )
             lines: list[Line] = []
             is_positive = opinion.category == _Category.POSITIVE_CLASS
             if is_positive and not same and not told.is_uploaded:

@@ -12,7 +12,7 @@ from threatexchange.signal_type.index import IndexMatch, SignalSimilarityInfo, S
 from pipeline.copies import exchange_lines, matching, sound_matching
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.exchange_lines import Upload
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 from pipeline.copies.sound_matching import SoundStretch
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def matches(video: Upload, item: Upload) -> list[Segment]:
     return sorted(found, key=lambda one: -one.agreeing_s)
 
 
-def _seen(one: Stretch) -> Segment:
+def _seen(one: VideoStretch) -> Segment:
     places = one.start_s, one.end_s, one.item_start_s, one.item_end_s
     return Segment("pictures", *places, one.median_distance, one.mirrored, float(one.num_frames))
 

@@ -4,14 +4,14 @@ import pytest
 
 from pipeline.copies.bank_log import Item
 from pipeline.copies.matches import Match, set_aside_by_negatives
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 from pipeline.copies.sound_matching import SoundStretch
 
 ITEM = Item(1, "a.mp4", "a", "", "", 60.0, 0, 0, "", 0, 0, "")
 
 
 def shown(start_s: float, end_s: float, *, negative: bool = False) -> Match:
-    stretch = Stretch(start_s, end_s, start_s, end_s, 0.0, False, 4.0, 9, 9)
+    stretch = VideoStretch(start_s, end_s, start_s, end_s, 0.0, False, 4.0, 9, 9)
     return Match("n" if negative else "b", ITEM, stretch, is_negative=negative)
 
 

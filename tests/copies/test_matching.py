@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pipeline.copies import matching
 from pipeline.copies.banks import RECORD
-from pipeline.copies.matching import MAX_DISTANCE, Stretch
+from pipeline.copies.matching import MAX_DISTANCE, VideoStretch
 
 
 def item(num_s: int, seed: int = 0) -> NDArray[np.void]:
@@ -33,7 +33,7 @@ def test_an_excerpt_is_found_with_its_seconds() -> None:
     whole = item(60)
     shown = flipped(whole["pdq"][4 * 20 : 4 * 30 : 4], 6)
     assert matching.stretches(times(10) + np.uint32(5000), shown, whole) == [
-        Stretch(
+        VideoStretch(
             start_s=5.0,
             end_s=14.0,
             item_start_s=20.0,

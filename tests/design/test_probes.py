@@ -82,7 +82,7 @@ def test_one_source_an_origin_cannot_be_cross_validated() -> None:
     )
 
 
-def few(num_clips: int) -> probes.Told | None:
+def few(num_clips: int) -> probes.ProbeResult | None:
     """What features that tell nothing say of so few clips of two sources an origin."""
     real = np.arange(num_clips) % 2 == 0
     sources = [f"{side}-{number // 2 % 2}" for number, side in enumerate(real)]

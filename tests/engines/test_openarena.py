@@ -11,9 +11,15 @@ import pytest
 
 from pipeline.config import GameSettings
 from pipeline.engines.openarena import engine, game, missing, record, record_long
-from pipeline.engines.openarena.events import FOLLOWED, Timeline, long_windows, read, windows
-from pipeline.engines.openarena.scene import BOTS, OWN_MINDS, Scene, draw_long_scene, draw_scene
-from pipeline.engines.take import Format, Take, UnusableDraw
+from pipeline.engines.openarena.events import FOLLOWED, FrameEvents, long_windows, read, windows
+from pipeline.engines.openarena.scene import (
+    BOTS,
+    OWN_MINDS,
+    MatchScene,
+    draw_long_scene,
+    draw_scene,
+)
+from pipeline.engines.take import Take, UnusableDraw, VideoFormat
 from pipeline.errors import UserError
 from pipeline.store import video
 from tests.made import write_with_sound
@@ -26,7 +32,7 @@ SETTINGS = GameSettings(
     max_attempts=6,
     timeout_s=120.0,
 )
-FORM = Format(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
+FORM = VideoFormat(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
 FPS = 10.0
 NUM_FRAMES = 120
 PART = 20
@@ -45,15 +51,15 @@ frame:3 all: 13 sv:  1 ev:  7 cl:  5 gm:  0 rf:  3 bk:  2
 """
 
 
-def timeline(**frames: list[int]) -> Timeline:
+def timeline(**frames: list[int]) -> FrameEvents:
     """A calm match in which what is named happens in the given frames."""
-    calm = Timeline(*np.zeros((5, NUM_FRAMES), bool))
+    calm = FrameEvents(*np.zeros((5, NUM_FRAMES), bool))
     for name, numbers in frames.items():
         getattr(calm, name)[numbers] = True
     return calm
 
 
-def scene(number: int, *, shoots: bool) -> Scene:
+def scene(number: int, *, shoots: bool) -> MatchScene:
     return draw_scene(np.random.default_rng([3, number]), 4.4, shoots=shoots)
 
 
@@ -122,9 +128,9 @@ def test_a_match_shorter_than_the_window_has_none() -> None:
 LONG = 600
 
 
-def minutes(**frames: list[int]) -> Timeline:
+def minutes(**frames: list[int]) -> FrameEvents:
     """As `timeline`, of a match of 80 s."""
-    calm = Timeline(*np.zeros((5, 800), bool))
+    calm = FrameEvents(*np.zeros((5, 800), bool))
     for name, numbers in frames.items():
         getattr(calm, name)[numbers] = True
     return calm
@@ -181,7 +187,7 @@ def test_a_quiet_long_window_holds_blows_and_no_shot_and_begins_well_after_one(w
     assert len(long_windows(minutes(), FPS, 801, shoots=False)) == 0
 
 
-def long_scenes(*, shoots: bool) -> list[Scene]:
+def long_scenes(*, shoots: bool) -> list[MatchScene]:
     return [
         draw_long_scene(np.random.default_rng([4, number]), 120.0, shoots=shoots)
         for number in range(60)
@@ -319,21 +325,21 @@ def test_a_compiler_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_film_that_the_game_would_split_is_made_in_the_size_of_the_file() -> None:
     drawn = replace(scene(1, shoots=True), scale=2, match_s=15.0)
-    small, large = replace(FORM, fps=30.0), Format(1280, 720, 30.0, 4000, 30)
+    small, large = replace(FORM, fps=30.0), VideoFormat(1280, 720, 30.0, 4000, 30)
     assert engine.film_size(drawn, small) == (128, 96)
     assert engine.film_size(drawn, large) == (1280, 720)
 
 
 def test_a_film_that_the_game_would_split_in_any_size_is_refused_and_none_of_minutes_is() -> None:
     for fps in (15.0, 60.0):
-        form = Format(256, 144, fps, 4000, 30)
+        form = VideoFormat(256, 144, fps, 4000, 30)
         for drawn in long_scenes(shoots=True):
             width, height = engine.film_size(drawn, form)
             assert (width, height) in ((256, 144), (512, 288))
             assert 3 * width * height * fps * drawn.match_s < 2**31
     minutes_long = replace(scene(1, shoots=True), match_s=148.0)
     with pytest.raises(UserError, match=r"148 s in 1280x720 at 30 .* 12\.3 GB.* set duration_s"):
-        engine.film_size(minutes_long, Format(1280, 720, 30.0, 4000, 30))
+        engine.film_size(minutes_long, VideoFormat(1280, 720, 30.0, 4000, 30))
 
 
 def test_a_film_that_is_too_short_is_dropped(
@@ -353,7 +359,7 @@ def test_every_discharge_of_anybody_within_a_take_is_labelled(
     told = timeline(own_fire=[50, 60, 61, 100], other_fire=[52, 60, 99, 102])
     starts: list[int] = []
 
-    def film(_: Path, start: int, num_frames: int, form: Format) -> np.ndarray:
+    def film(_: Path, start: int, num_frames: int, form: VideoFormat) -> np.ndarray:
         starts.append(start)
         shape = (num_frames, form.height, form.width, 3)
         return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
@@ -405,9 +411,9 @@ def test_one_part_of_six_of_a_long_take_may_be_dull() -> None:
 def test_matches_without_a_window_are_tried_again_and_then_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    played: list[Scene] = []
+    played: list[MatchScene] = []
 
-    def play_calmly(drawn: Scene, *_: object) -> tuple[Timeline, Path]:
+    def play_calmly(drawn: MatchScene, *_: object) -> tuple[FrameEvents, Path]:
         played.append(drawn)
         return timeline(), Path()
 
@@ -417,7 +423,7 @@ def test_matches_without_a_window_are_tried_again_and_then_dropped(
     assert len({drawn.seed for drawn in played}) == SETTINGS.max_attempts
 
 
-def noisy_film(_: Path, __: int, num_frames: int, form: Format) -> np.ndarray:
+def noisy_film(_: Path, __: int, num_frames: int, form: VideoFormat) -> np.ndarray:
     shape = (num_frames, form.height, form.width, 3)
     return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
 
@@ -427,7 +433,9 @@ def test_a_long_take_says_what_it_is_and_when_it_fires_and_may_be_played_for_lon
 ) -> None:
     limits: list[float] = []
 
-    def play(drawn: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Timeline, Path]:
+    def play(
+        drawn: MatchScene, form: VideoFormat, folder: Path, timeout_s: float
+    ) -> tuple[FrameEvents, Path]:
         limits.append(timeout_s)
         return minutes(**FIRES, other_fire=[400], other_weapon=[400]), Path()
 

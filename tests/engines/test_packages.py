@@ -146,7 +146,7 @@ def test_recordings_keep_the_sound_that_they_have(
     path = tmp_path / f"file{found.suffix}"
     path.write_bytes(found.content)
     clip = ClipFormat(num_frames=16, size=64, fps=15.0, crf=18)
-    limits = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+    limits = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
     made = canonical.canonicalise(path, clip, clip.num_frames, limits)
     assert made.track.codec == codec
     assert {window.presence for window in made.windows} == presences

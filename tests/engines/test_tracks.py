@@ -18,7 +18,7 @@ from pipeline.store import sound, video
 from tests.conftest import moving_frames
 
 CLIP = ClipFormat(num_frames=16, size=32, fps=15.0, crf=18)
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 FPS, NUM_FRAMES = 30, 70
 FLASHES = (12, 46)
 PLAIN = TrackFormat("aac", 48_000, 1, 128, -37.0, None, is_muted=False, music=None)

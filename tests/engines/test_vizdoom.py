@@ -10,14 +10,14 @@ import pytest
 from vizdoom import ScreenResolution
 
 from pipeline.config import GameSettings
-from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
+from pipeline.engines.take import Take, UnusableDraw, VideoFormat, draw_format
 from pipeline.engines.vizdoom import engine, openal, record
 from pipeline.engines.vizdoom.scene import (
     PISTOL,
     SHOTGUN,
     SOUND_HZ,
     TIC_HZ,
-    Scene,
+    GameScene,
     draw_scene,
 )
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
@@ -31,14 +31,14 @@ SETTINGS = GameSettings(
     timeout_s=60.0,
     max_attempts=4,
 )
-FORMAT = Format(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
+FORMAT = VideoFormat(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
 NUM_TICS = 50
 PLASMA = 6
 HUSH = np.zeros((NUM_TICS * SOUND_HZ // TIC_HZ, 2), np.int16)
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def scene() -> GameScene:
     """A gunman with a pistol in the first map, who does not wait for a target."""
     drawn = draw_scene(np.random.default_rng(3), FORMAT, SETTINGS.duration_s, shoots=True)
     return replace(
@@ -160,7 +160,7 @@ def test_a_short_episode_has_a_reason() -> None:
     assert problem(telemetry(), NUM_TICS + 1) == "ended_early"
 
 
-def test_frames_show_the_nearest_tic(scene: Scene) -> None:
+def test_frames_show_the_nearest_tic(scene: GameScene) -> None:
     tics = replace(scene, fps=30.0, num_frames=60).frame_tics
     assert len(tics) == 60
     assert np.abs(tics / TIC_HZ - np.arange(60) / 30.0).max() <= 0.5 / TIC_HZ + 1e-9
@@ -192,7 +192,7 @@ def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
     assert {slot for s in scenes for slot in s.slots} == {2, 3, 4}
 
 
-def draw(number: int, *, shoots: bool) -> Scene:
+def draw(number: int, *, shoots: bool) -> GameScene:
     return draw_scene(np.random.default_rng([9, number]), FORMAT, 5.0, shoots=shoots)
 
 
@@ -214,7 +214,7 @@ def test_quiet_walks_are_interrupted_in_several_ways_within_the_recording() -> N
     assert all(0 <= tic < 5 * TIC_HZ for s in scenes for tic, _ in s.commands)
 
 
-def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
+def test_a_menu_stops_the_game_while_it_is_open(scene: GameScene) -> None:
     menu = ((20, "menu_main"), (60, "closemenu"))
     walker = replace(scene, seed=1, engagements=(), monsters=False)
     calm = replace(walker, fps=35.0, num_frames=105, map_tics=())
@@ -225,7 +225,7 @@ def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
     assert moved[62:].any()
 
 
-def test_the_map_is_shown_for_its_tics_alone(scene: Scene) -> None:
+def test_the_map_is_shown_for_its_tics_alone(scene: GameScene) -> None:
     calm = replace(scene, engagements=(), monsters=False, fps=35.0, num_frames=105, commands=())
     plain, *_ = engine.play_apart(replace(calm, map_tics=()), SETTINGS.timeout_s)
     with_map, *_ = engine.play_apart(replace(calm, map_tics=((30, 50),)), SETTINGS.timeout_s)
@@ -269,7 +269,7 @@ def test_a_take_can_be_encoded_and_says_where_it_is_from(
     assert (take.origin, take.viewpoint) == ("game", "first-person")
 
 
-def test_frames_come_at_the_size_of_the_file_whatever_the_engine_draws(scene: Scene) -> None:
+def test_frames_come_at_the_size_of_the_file_whatever_the_engine_draws(scene: GameScene) -> None:
     calm = replace(scene, engagements=(), fps=35.0, num_frames=30, commands=(), map_tics=())
     large, *_ = engine.play_apart(calm, SETTINGS.timeout_s)
     small, *_ = engine.play_apart(replace(calm, shown_size=(160, 120)), SETTINGS.timeout_s)
@@ -278,7 +278,7 @@ def test_frames_come_at_the_size_of_the_file_whatever_the_engine_draws(scene: Sc
     assert np.abs(small - mean).max() <= 1
 
 
-def test_how_often_it_is_filmed_changes_neither_labels_nor_sound(scene: Scene) -> None:
+def test_how_often_it_is_filmed_changes_neither_labels_nor_sound(scene: GameScene) -> None:
     """Of a player who stands and fires, as how it walks depends on what it sees."""
     still = replace(scene, monsters=False, pace=0.0, max_turn_deg=0.0, commands=(), map_tics=())
     often = engine.play_apart(replace(still, fps=35.0, num_frames=105), SETTINGS.timeout_s)
@@ -289,7 +289,7 @@ def test_how_often_it_is_filmed_changes_neither_labels_nor_sound(scene: Scene) -
     np.testing.assert_array_equal(seldom[1], often[1])
 
 
-def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: Scene) -> None:
+def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: GameScene) -> None:
     armed = replace(
         scene, monsters=False, weapon_visible=True, hud="none", fps=35.0, num_frames=105
     )
@@ -300,14 +300,14 @@ def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: Scene) -> No
     assert np.median(muzzle[tics] - muzzle[tics - 2]) > 1
 
 
-def test_a_map_that_crashes_the_engine_is_dropped(scene: Scene) -> None:
+def test_a_map_that_crashes_the_engine_is_dropped(scene: GameScene) -> None:
     deathmatch_only = replace(scene, scenario="cig.wad")
     with pytest.raises(UnusableDraw, match="engine_crashed"):
         engine.play_apart(deathmatch_only, SETTINGS.timeout_s)
 
 
 def test_an_engine_that_hangs_is_dropped(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scene: GameScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(engine, "PLAYER", (sys.executable, "-c", "import time; time.sleep(60)"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -319,9 +319,11 @@ def test_an_engine_that_hangs_is_dropped(
 def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    played: list[Scene] = []
+    played: list[GameScene] = []
 
-    def play_unclear(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
+    def play_unclear(
+        scene: GameScene, timeout_s: float
+    ) -> tuple[np.ndarray, np.ndarray, Telemetry]:
         played.append(scene)
         nothing = np.empty((0, 240, 320, 3), np.uint8)
         return nothing, HUSH, telemetry(num_projectiles=held(1, 2))
@@ -333,7 +335,7 @@ def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
 
 
 def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
+    def play(scene: GameScene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
         frames = np.full((scene.num_frames, *scene.shown_size[::-1], 3), 90, np.uint8)
         return frames, HUSH, telemetry()
 
@@ -343,7 +345,7 @@ def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.Monke
     assert (record(1, 1, SETTINGS)[0].frames == 7).all()
 
 
-def test_a_discharge_is_heard_at_the_start_of_its_tic(scene: Scene) -> None:
+def test_a_discharge_is_heard_at_the_start_of_its_tic(scene: GameScene) -> None:
     armed = replace(scene, monsters=False, commands=(), fps=35.0, num_frames=105)
     frames, sound, told = engine.play_apart(armed, SETTINGS.timeout_s)
     size = SOUND_HZ // TIC_HZ
@@ -384,7 +386,7 @@ def test_gunfire_that_is_silent_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     """As where the library of sound fails: the game then hands over zeros."""
     told = telemetry(ammo=100 + steps(t14=-1), trigger=held(10, 30))
 
-    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
+    def play(scene: GameScene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
         frames = np.full((scene.num_frames, *scene.shown_size[::-1], 3), 90, np.uint8)
         return frames, HUSH, told
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import GameSettings
-from pipeline.engines.take import Format, Take, draw_format
+from pipeline.engines.take import Take, VideoFormat, draw_format
 from pipeline.engines.vizdoom import engine, record, record_long
 from pipeline.engines.vizdoom.long_scene import draw_long_scene
 from pipeline.engines.vizdoom.scene import (
@@ -17,7 +17,7 @@ from pipeline.engines.vizdoom.scene import (
     ROCKETS,
     SOUND_HZ,
     TIC_HZ,
-    Scene,
+    GameScene,
 )
 from pipeline.engines.vizdoom.telemetry import (
     PART_TICS,
@@ -34,7 +34,7 @@ SETTINGS = GameSettings(
     timeout_s=60.0,
     max_attempts=4,
 )
-FORMAT = Format(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
+FORMAT = VideoFormat(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
 NUM_TICS = 6 * PART_TICS
 
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_labelled_has_a_reason(told: Telemetry, num_tics: int, re
     assert problem_of_long(told, num_tics) == reason
 
 
-def drawn(*, shoots: bool, duration_s: float = 120.0) -> list[Scene]:
+def drawn(*, shoots: bool, duration_s: float = 120.0) -> list[GameScene]:
     return [
         draw_long_scene(np.random.default_rng([5, number]), FORMAT, duration_s, shoots=shoots)
         for number in range(60)
@@ -215,7 +215,7 @@ def test_a_process_of_minutes_may_take_longer_than_one_of_seconds(
 ) -> None:
     limits: list[float] = []
 
-    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
+    def play(scene: GameScene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
         limits.append(timeout_s)
         raise engine.UnusableDraw("engine_timed_out")
 

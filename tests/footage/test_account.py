@@ -19,8 +19,8 @@ from pipeline.footage.account import (
 from pipeline.footage.canonical import Canonical, Dropped
 from pipeline.footage.collection import IndexRow
 from pipeline.footage.conversion import FileTask, Unusable
-from pipeline.footage.foreign import Limits
-from pipeline.footage.listing import Collection, Listed
+from pipeline.footage.foreign import DecodingLimits
+from pipeline.footage.listing import Collection, ListedFile
 from pipeline.footage.remedies import remedy
 from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
@@ -29,10 +29,10 @@ from pipeline.store.shards import ShardWriter
 
 CLIP = ClipFormat(num_frames=8, size=32, fps=8.0, crf=18)
 ROW = IndexRow("a.mp4", "real", "site", True, "CC0-1.0", recording="r", discharges_s=(1.25,))
-LISTED = Listed(
+LISTED = ListedFile(
     Collection("mine", "/footage/mine", 1),
     ROW,
-    FileTask("/footage/mine", ROW.path, CLIP, 8, Limits(10**6, 60.0, 10), Path("work")),
+    FileTask("/footage/mine", ROW.path, CLIP, 8, DecodingLimits(10**6, 60.0, 10), Path("work")),
 )
 WINDOW = Window(8, b"second", "pixels", np.zeros((1, 2, 32), np.uint8), (0, 0, 32, 32))
 FILE = Canonical(

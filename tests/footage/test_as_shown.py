@@ -20,7 +20,7 @@ from pipeline.store.manifest import FILES, File, read_manifest, read_rows
 from tests.made import grey, scene, write_video
 
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 CODECS = [
     ("mp4", "libx264", "yuv420p", {}),
     ("ts", "libx264", "yuv420p", {}),

@@ -20,10 +20,10 @@ from tests.conftest import moving_frames
 from tests.made import scene, write_video, write_with_sound
 
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 
 
-def made(path: Path, stride_frames: int = 8, limits: foreign.Limits = LIMITS) -> Canonical:
+def made(path: Path, stride_frames: int = 8, limits: foreign.DecodingLimits = LIMITS) -> Canonical:
     return canonicalise(path, CLIP, stride_frames, limits)
 
 
@@ -190,7 +190,7 @@ def test_boxes_are_in_displayed_pixels(tmp_path: Path) -> None:
 def test_what_would_give_too_many_bytes_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", scene(0, 60), rate=15)
     with pytest.raises(foreign.DecodeError) as caught:
-        made(path, limits=foreign.Limits(4096 * 4096, 600, max_output_mb=0.002))
+        made(path, limits=foreign.DecodingLimits(4096 * 4096, 600, max_output_mb=0.002))
     assert caught.value.reason == "too_much_output"
 
 
@@ -234,7 +234,7 @@ def test_no_more_frames_are_held_than_a_clip_and_the_look_ahead(
     alive: weakref.WeakSet[object] = weakref.WeakSet()
     most = 0
 
-    class Counted(foreign.Picture):
+    class Counted(foreign.ScreenFrame):
         pass
 
     real = foreign.Video.pictures
@@ -242,7 +242,7 @@ def test_no_more_frames_are_held_than_a_clip_and_the_look_ahead(
     def counted(source: foreign.Video, fps: float):
         nonlocal most
         for picture in real(source, fps):
-            one = Counted(*(getattr(picture, f.name) for f in fields(foreign.Picture)))
+            one = Counted(*(getattr(picture, f.name) for f in fields(foreign.ScreenFrame)))
             alive.add(one)
             most = max(most, len(alive))
             yield one

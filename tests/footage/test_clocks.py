@@ -13,14 +13,14 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.footage import canonical, foreign
 from pipeline.footage.canonical import Canonical
-from pipeline.footage.foreign.clocks import Decoded, Shown, Timeline
+from pipeline.footage.foreign.clocks import Decoded, FrameTimeline, TimedFrame
 from pipeline.store import video
 from tests.conftest import moving_frames
 from tests.footage.test_as_shown import assert_whole
 from tests.made import scene, write_video
 
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 NO_B_FRAMES = {"x264-params": "bframes=0:keyint=15:scenecut=0"}
 
 
@@ -59,9 +59,9 @@ def test_recordings_joined_byte_by_byte_go_on_after_a_break(tmp_path: Path) -> N
     assert "damaged" not in result.marks
 
 
-def placed(times_s: list[float], zero_s: float | None = None) -> tuple[list[Shown], set[str]]:
+def placed(times_s: list[float], zero_s: float | None = None) -> tuple[list[TimedFrame], set[str]]:
     marks: set[str] = set()
-    timeline = Timeline(zero_s, 0.1, 600, marks)
+    timeline = FrameTimeline(zero_s, 0.1, 600, marks)
     frames = ((None, Decoded(number, time_s)) for number, time_s in enumerate(times_s))
     return list(timeline.place(frames)), marks
 

@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from pipeline.footage import conversion
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
-from pipeline.footage.foreign import Limits
+from pipeline.footage.foreign import DecodingLimits
 from pipeline.store.kept import read_piece, write_piece
 from tests.conftest import moving_frames
 from tests.made import write_video
@@ -20,7 +20,7 @@ CLIP = ClipFormat(num_frames=8, size=32, fps=15.0, crf=18)
 
 
 def task(folder: Path, path: str) -> FileTask:
-    limits = Limits(max_pixels=10**6, max_duration_s=60.0, max_output_mb=10)
+    limits = DecodingLimits(max_pixels=10**6, max_duration_s=60.0, max_output_mb=10)
     return FileTask(str(folder), path, CLIP, 8, limits, folder / "work")
 
 

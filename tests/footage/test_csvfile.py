@@ -11,7 +11,7 @@ COLUMNS = ("path", "label", "notes")
 GOOD = "path,label,notes\na.mp4,1,ünï\n"
 
 
-def read(folder: Path, data: str | bytes) -> list[csvfile.Row]:
+def read(folder: Path, data: str | bytes) -> list[csvfile.CsvRow]:
     path = folder / "index.csv"
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     return list(csvfile.read(path, COLUMNS))

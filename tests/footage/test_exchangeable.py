@@ -17,7 +17,7 @@ from pipeline.footage.foreign.mixing import Heard
 from tests.made import grey, scene, write_video, write_with_sound
 
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 
 
 def made(path: Path, **options: bool) -> Canonical:

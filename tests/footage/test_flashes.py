@@ -10,22 +10,22 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.footage import canonical, foreign
 from pipeline.footage.foreign import flashes
-from pipeline.footage.foreign.picture import Picture
+from pipeline.footage.foreign.picture import ScreenFrame
 from pipeline.store import video
 from tests.made import scene, write_video
 
 GRID_FPS = 15.0
 RATES = [12.0, 24.0, 25.0, 29.97, 30.0, 50.0, 60.0, 120.0, 240.0]
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 
 
-def picture(image: np.ndarray, number: int, **fields: object) -> Picture:
+def picture(image: np.ndarray, number: int, **fields: object) -> ScreenFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     given = {"reduction": 1, "damaged": False, "after_break": False} | fields
-    return Picture(index=0, frame=frame, number=number, **given)
+    return ScreenFrame(index=0, frame=frame, number=number, **given)
 
 
-def on_grid(images: Sequence[np.ndarray], fps: float) -> Iterator[tuple[Picture, bool]]:
+def on_grid(images: Sequence[np.ndarray], fps: float) -> Iterator[tuple[ScreenFrame, bool]]:
     """Frames at a constant rate, as `keep` takes them."""
     index = 0
     for number, image in enumerate(images):
@@ -125,7 +125,7 @@ def test_no_flash_is_looked_for_across_a_break() -> None:
 
 
 def test_what_was_on_the_screen_before_an_error_is_given_before_it_is_raised() -> None:
-    def broken() -> Iterator[tuple[Picture, bool]]:
+    def broken() -> Iterator[tuple[ScreenFrame, bool]]:
         yield from on_grid(scene(9, 3), 60)
         raise ValueError("broken")
 

@@ -14,7 +14,7 @@ from pipeline.footage.foreign import picture
 from tests.conftest import moving_frames
 from tests.made import grey, write_video
 
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 HLS = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\n"
 SDP = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5 RTP/AVP 96\n"
 CODECS = [
@@ -30,7 +30,9 @@ CODECS = [
 ]
 
 
-def pictures(path: Path, fps: float = 15, limits: foreign.Limits = LIMITS) -> list[foreign.Picture]:
+def pictures(
+    path: Path, fps: float = 15, limits: foreign.DecodingLimits = LIMITS
+) -> list[foreign.ScreenFrame]:
     with foreign.Video(path, limits) as source:
         return list(source.pictures(fps))
 
@@ -49,7 +51,7 @@ def levels(path: Path, fps: float = 15) -> list[int]:
     ]
 
 
-def refusal(path: Path, limits: foreign.Limits = LIMITS) -> str:
+def refusal(path: Path, limits: foreign.DecodingLimits = LIMITS) -> str:
     with pytest.raises(foreign.DecodeError) as caught:
         pictures(path, limits=limits)
     return caught.value.reason
@@ -290,14 +292,14 @@ def test_audio_alone_is_refused(tmp_path: Path) -> None:
 
 def test_limits_on_size_and_length_are_kept(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", moving_frames(0, 45))
-    assert refusal(path, foreign.Limits(1000, 600)) == "too_large"
-    assert refusal(path, foreign.Limits(10**6, 1)) == "too_long"
+    assert refusal(path, foreign.DecodingLimits(1000, 600)) == "too_large"
+    assert refusal(path, foreign.DecodingLimits(10**6, 1)) == "too_long"
 
 
 def test_a_stream_that_grows_is_refused_at_the_frame_that_is_too_large(tmp_path: Path) -> None:
     path = two_sizes(tmp_path)
-    with foreign.Video(path, foreign.Limits(64 * 64, 600)) as source:
-        found: list[foreign.Picture] = []
+    with foreign.Video(path, foreign.DecodingLimits(64 * 64, 600)) as source:
+        found: list[foreign.ScreenFrame] = []
         with contextlib.suppress(foreign.DecodeError):
             found += source.pictures(15)
         assert all(picture.frame.width == 64 for picture in found)

@@ -12,10 +12,10 @@ from pipeline.copies.fingerprint import pdq
 from pipeline.footage import conversion, foreign
 from pipeline.footage.canonical import canonicalise
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.printing import MIN_QUALITY, Printed, Printer, PrintTask, printed
+from pipeline.footage.printing import MIN_QUALITY, FilePrinter, Printed, PrintTask, printed
 from tests.made import grey, scene, write_video, write_with_sound
 
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 HASHES, KINDS = np.ones((1, 1, 32), np.uint8), np.ones(1, np.uint8)
 
 
@@ -82,7 +82,7 @@ def test_clips_are_the_same_where_their_pictures_are_hashed_meanwhile(tmp_path: 
     path = write_with_sound(tmp_path / "a.mkv", scene(5, 40), sound, codec="pcm_s16le", fps=15)
     clip = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
     task = PrintTask(path, 1.0, False, LIMITS, lambda _: (HASHES, KINDS))
-    alone, printer = canonicalise(path, clip, 8, LIMITS), Printer(task)
+    alone, printer = canonicalise(path, clip, 8, LIMITS), FilePrinter(task)
     beside = canonicalise(path, clip, 8, LIMITS, pictures_of=printer.passing)
     assert conversion.packed_up(beside) == conversion.packed_up(alone)
     told, expected = printer.finished(alone.sha256, alone.md5), printed(task)
@@ -102,7 +102,7 @@ def test_a_picture_that_cannot_be_hashed_ends_the_hashes_and_not_the_clips(tmp_p
             raise foreign.DecodeError("decode_error", "no picture")
         return HASHES, KINDS
 
-    printer = Printer(PrintTask(path, 1.0, False, LIMITS, fails))
+    printer = FilePrinter(PrintTask(path, 1.0, False, LIMITS, fails))
     beside = canonicalise(path, clip, 8, LIMITS, pictures_of=printer.passing)
     told = printer.finished(beside.sha256, beside.md5)
     assert len(beside.windows) == 5
@@ -118,7 +118,7 @@ def test_what_is_no_video_is_told_with_its_reason(tmp_path: Path) -> None:
     assert isinstance(folder, Unusable)
     assert folder.reason == "not_a_file"
     long = write_video(tmp_path / "b.mp4", scene(4, 45), rate=15)
-    limits = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=1)
+    limits = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=1)
     result = printed(PrintTask(long, 1.0, False, limits))
     assert isinstance(result, Unusable)
     assert result.reason == "too_long"
@@ -208,7 +208,7 @@ def test_sound_goes_on_after_the_last_picture_until_a_file_may_last_no_longer(
     result = made(path)
     assert result.duration_s == pytest.approx(2, abs=0.01)
     assert len(result.sounds) == len(items_of(samples))
-    limits = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=6)
+    limits = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=6)
     shorter = printed(PrintTask(path, 1.0, False, limits))
     assert isinstance(shorter, Printed)
     assert len(shorter.sounds) == len(items_of(samples[: 6 * RATE_HZ]))

@@ -15,7 +15,7 @@ from pipeline.config import ClipFormat
 from pipeline.footage import canonical, foreign, stretches
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.foreign import mixing
-from pipeline.footage.foreign.mixing import Heard, Placed
+from pipeline.footage.foreign.mixing import Heard, SoundBlock
 from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
 from pipeline.store import sound
@@ -23,7 +23,7 @@ from pipeline.store.sound import SOUND_HZ
 from tests.made import write_with_sound
 
 CLIP = ClipFormat(num_frames=16, size=32, fps=15.0, crf=18)
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 FPS, SECONDS, RATE = 30, 5, 48_000
 FLASHES = (15, 60, 105)
 NUM_SAMPLES = sound.num_samples(CLIP.num_frames, CLIP.fps)
@@ -267,7 +267,9 @@ def mixed(channels: np.ndarray, samples_a_frame: int, marks: set[str]) -> list[H
     return list(
         mixing.heard(
             [
-                Placed(first / RATE, RATE, channels[:, first : first + samples_a_frame], not first)
+                SoundBlock(
+                    first / RATE, RATE, channels[:, first : first + samples_a_frame], not first
+                )
                 for first in firsts
             ],
             marks,

@@ -19,7 +19,7 @@ from pipeline.footage.printing import printed as as_video
 from pipeline.footage.stills import printed
 from tests.made import grey, scene, write_video
 
-LIMITS = foreign.Limits(max_pixels=200 * 200, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=200 * 200, max_duration_s=600)
 SRGB = ImageCms.createProfile("sRGB")
 PICTURE = scene(3, 1, 120, 160, noise=0)[0]
 

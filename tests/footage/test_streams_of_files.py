@@ -15,10 +15,10 @@ from pipeline.footage.foreign import damage
 from tests.conftest import moving_frames
 from tests.made import grey, write_video
 
-LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
 
 
-def seen(path: Path) -> tuple[list[foreign.Picture], set[str], int]:
+def seen(path: Path) -> tuple[list[foreign.ScreenFrame], set[str], int]:
     with foreign.Video(path, LIMITS) as source:
         pictures = list(source.pictures(30))
         return pictures, source.marks, source.width

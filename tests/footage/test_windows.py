@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign
-from pipeline.footage.foreign import Picture
+from pipeline.footage.foreign import ScreenFrame
 from pipeline.footage.windows import Window, WindowMaker
 from pipeline.store import video
 from tests.conftest import moving_frames
@@ -18,10 +18,10 @@ from tests.made import scene
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
 
 
-def pictures(frames: NDArray[np.uint8]) -> list[Picture]:
+def pictures(frames: NDArray[np.uint8]) -> list[ScreenFrame]:
     shown = (av.VideoFrame.from_ndarray(frame, "rgb24") for frame in frames)
     return [
-        Picture(4 + i, frame.reformat(format="yuv420p"), 1, i, False, False)
+        ScreenFrame(4 + i, frame.reformat(format="yuv420p"), 1, i, False, False)
         for i, frame in enumerate(shown)
     ]
 

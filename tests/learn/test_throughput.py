@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.learn import throughput
-from pipeline.learn.throughput import Clock
+from pipeline.learn.throughput import ThroughputProfiler
 
 FETCH = "[_TrainingEpochLoop].train_dataloader_next"
 STEP = "run_training_batch"
@@ -14,7 +14,7 @@ def test_the_wait_is_the_time_in_which_a_batch_is_asked_for(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(throughput.time, "perf_counter", lambda: now)
-    clock = Clock()
+    clock = ThroughputProfiler()
     for action, length in [(FETCH, 3.0), (STEP, 1.0), ("save", 2.0), (FETCH, 1.0), (STEP, 1.0)]:
         clock.start(action)
         now += length

@@ -25,7 +25,7 @@ from tests.learn.networks.nets import small_flash
 from tests.learn.toy import FORMAT
 from tests.made import scene, write_with_sound
 
-LIMITS = foreign.Limits(36_000_000, 7200.0)
+LIMITS = foreign.DecodingLimits(36_000_000, 7200.0)
 MEMORY = Memory(answer_s=FORMAT.num_frames / FORMAT.fps, origin_s=2.0, lasting=0.5, discharge_s=0.2)
 
 

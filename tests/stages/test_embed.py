@@ -23,7 +23,7 @@ from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
-from pipeline.learn.encoders.hf_ear import HfEar
+from pipeline.learn.encoders.hf_ear import HfSoundEncoder
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.encoders.waves import Resampler, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
@@ -148,7 +148,7 @@ def test_a_classifier_of_transformers_hears_at_its_own_rate(
     assert found is not None
     rows = np.flatnonzero(found.row_of >= 0)
     sounds = torch.from_numpy(np.stack([packed.read(row).sound for row in rows]))
-    ear = HfEar.from_checkpoint(name.removeprefix("hf:"))
+    ear = HfSoundEncoder.from_checkpoint(name.removeprefix("hf:"))
     assert ear.rate_hz == 16_000
     expected = features_of_sounds(ear, Resampler(16_000), sounds).half().numpy()
     np.testing.assert_allclose(found.of(rows)[:, 0], expected, atol=2e-3)

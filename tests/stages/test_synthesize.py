@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import App, RenderSettings
-from pipeline.engines.take import Format, Take, UnusableDraw
+from pipeline.engines.take import Take, UnusableDraw, VideoFormat
 from pipeline.engines.tracks import TrackFormat
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index
@@ -27,7 +27,7 @@ def take(seed: int, index: int) -> Take:
     return Take(
         name=f"take-{index}",
         frames=moving_frames(seed * 100 + index, 8),
-        format=Format(64, 64, 15.0, 200, 30),
+        format=VideoFormat(64, 64, 15.0, 200, 30),
         origin="game",
         source="fake",
         recording=f"take-{index}",

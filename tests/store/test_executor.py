@@ -20,10 +20,10 @@ from pipeline import app
 from pipeline.config import Run
 from pipeline.errors import UserError
 from pipeline.store.executor import Lost, in_blocks, map_blocks
-from pipeline.system.sandbox import Limits
+from pipeline.system.sandbox import ResourceLimits
 
 RUN = Run(executor="processes", num_workers=2, accelerator="cpu", wandb="disabled", progress=False)
-LIMITS = Limits(memory_mb=2048, cpu_s=2, wall_s=4)
+LIMITS = ResourceLimits(memory_mb=2048, cpu_s=2, wall_s=4)
 
 
 def results_of(
@@ -119,7 +119,9 @@ def with_a_suffix(block: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("limits", [None, LIMITS])
 @pytest.mark.parametrize("executor", ["serial", "processes"])
-def test_results_come_in_the_order_of_the_items(executor: str, limits: Limits | None) -> None:
+def test_results_come_in_the_order_of_the_items(
+    executor: str, limits: ResourceLimits | None
+) -> None:
     run = replace(RUN, executor=executor)
     assert results_of(double_slow_first, range(7), run, limits=limits) == list(range(0, 14, 2))
 
@@ -149,7 +151,7 @@ def test_the_sandbox_opens_no_connection_and_writes_no_file(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("limits", [None, LIMITS])
-def test_an_item_is_prepared_outside_the_sandbox(limits: Limits | None) -> None:
+def test_an_item_is_prepared_outside_the_sandbox(limits: ResourceLimits | None) -> None:
     run = replace(RUN, executor="serial")
     assert results_of(misbehave, ["a"], run, limits=limits, prepare=with_a_suffix) == [
         "a, prepared"
@@ -226,7 +228,7 @@ def _runs(process: Path) -> bool:
 
 
 @pytest.mark.parametrize("limits", [None, LIMITS])
-def test_a_worker_computes_in_one_thread(limits: Limits | None) -> None:
+def test_a_worker_computes_in_one_thread(limits: ResourceLimits | None) -> None:
     found = results_of(num_blas_threads, [0, 1], limits=limits)
     assert found[0]
     assert {number for one in found for number in one} == {1}

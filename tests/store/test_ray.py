@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.stages import augment, ingest, pack, split
 from pipeline.store.executor import in_blocks, map_blocks
-from pipeline.system.sandbox import Limits
+from pipeline.system.sandbox import ResourceLimits
 from tests import ray_cluster
 from tests.conftest import write_collection
 from tests.store.test_executor import LIMITS, complain, double_slow_first, misbehave
@@ -32,7 +32,9 @@ def cluster() -> Iterator[Any]:
         yield made
 
 
-def results_of(work: Callable[[Any], Any], items: Any, limits: Limits | None = None) -> list[Any]:
+def results_of(
+    work: Callable[[Any], Any], items: Any, limits: ResourceLimits | None = None
+) -> list[Any]:
     blocks = in_blocks(items, 3)
     results = map_blocks(work, blocks, RUN, title="", num_items=0, limits=limits)
     return [result for block in results for result in block]

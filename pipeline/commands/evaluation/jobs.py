@@ -18,7 +18,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import threshold_choice
 from pipeline.commands import revisions
 from pipeline.commands.evaluation import outputs
-from pipeline.commands.evaluation.scoring import Scoring
+from pipeline.commands.evaluation.scoring import SampleScoring
 from pipeline.config import EvaluateApp, tracked
 from pipeline.detect import operating_point
 from pipeline.detect.detector import Detector
@@ -48,7 +48,9 @@ class Job:
     earlier: OperatingPoint | str = Evidence.point
     """What stands in for an operating point where there is no validation to choose it on."""
 
-    def evidence(self, scoring: Scoring, settings: Settings, deployed: Deployed | None) -> Evidence:
+    def evidence(
+        self, scoring: SampleScoring, settings: Settings, deployed: Deployed | None
+    ) -> Evidence:
         """Everything that suites may look at."""
         point = self.earlier
         if self.val is not None:
@@ -74,13 +76,13 @@ class Job:
         )
 
 
-def job(scoring: Scoring) -> Job:
+def job(scoring: SampleScoring) -> Job:
     """Score what the configuration asks for."""
     collection = scoring.cfg.collection
     return of_splits(scoring) if collection is None else of_collection(scoring, collection)
 
 
-def of_splits(scoring: Scoring) -> Job:
+def of_splits(scoring: SampleScoring) -> Job:
     """Score what `dvc repro` packed."""
     cfg, packed = scoring.cfg, scoring.packed()
     paths = cfg.paths
@@ -106,7 +108,7 @@ def of_splits(scoring: Scoring) -> Job:
     )
 
 
-def of_collection(scoring: Scoring, collection: str) -> Job:
+def of_collection(scoring: SampleScoring, collection: str) -> Job:
     """Score the files of a collection."""
     cfg, sha256 = scoring.cfg, scoring.detector.sha256
     point = operating_point.read_for(Path(cfg.paths.reports), sha256, cfg.operating)
@@ -139,7 +141,7 @@ def other_model(cfg: EvaluateApp, against: str, device: str) -> tuple[Detector, 
         return Detector.load(folder, device, cfg.factory), hashes
 
 
-def set_against(one: Job, other: Scoring, hashes: dict[str, str]) -> tuple[Job, Examined]:
+def set_against(one: Job, other: SampleScoring, hashes: dict[str, str]) -> tuple[Job, Examined]:
     """Score the same clips with another model, and compare.
 
     Args:

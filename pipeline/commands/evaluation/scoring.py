@@ -63,7 +63,7 @@ def check_splits(splits: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class SampleScoring:
     """A detector that is asked, as a configuration says, and what it said before."""
 
     cfg: EvaluateApp
@@ -71,7 +71,7 @@ class Scoring:
     answers: Answers
 
     @classmethod
-    def begin(cls, cfg: EvaluateApp, detector: Detector, kept: Kept) -> Scoring:
+    def begin(cls, cfg: EvaluateApp, detector: Detector, kept: Kept) -> SampleScoring:
         """Ask a detector what is not kept of its answers."""
         return cls(cfg, detector, Answers(kept, detector.made_by()))
 

@@ -113,7 +113,9 @@ class FileAccess:
         refused: Unusable | None = None,
     ) -> FileTask:
         ingest = self.cfg.ingest
-        limits = foreign.Limits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
+        limits = foreign.DecodingLimits(
+            ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb
+        )
         task = FileTask(
             root,
             path,

@@ -32,7 +32,9 @@ def apart(
         cfg: what a file may cost.
         run: how to run.
     """
-    limits = sandbox.Limits(cfg.ingest.max_memory_mb, cfg.ingest.max_cpu_s, cfg.ingest.timeout_s)
+    limits = sandbox.ResourceLimits(
+        cfg.ingest.max_memory_mb, cfg.ingest.max_cpu_s, cfg.ingest.timeout_s
+    )
     blocks = ([task] for task in tasks)
     quiet = replace(run, progress=False)
     for results in executor.map_blocks(

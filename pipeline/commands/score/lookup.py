@@ -14,7 +14,7 @@ from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
 from pipeline.copies.matches import RATE_HZ, Match, set_aside_by_negatives
-from pipeline.copies.matching import Stretch
+from pipeline.copies.matching import VideoStretch
 from pipeline.footage import foreign, printing
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed, PrintTask
@@ -73,7 +73,9 @@ class Lookup:
     ) -> Iterator[tuple[Printed | Unusable, float]]:
         """Yield what files are told by, in order, and the processor seconds that this took."""
         ingest = self._cfg.ingest
-        limits = foreign.Limits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
+        limits = foreign.DecodingLimits(
+            ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb
+        )
         with_changes = any(has_stills(bank) for bank in self.banks)
         tasks = (PrintTask(path, RATE_HZ, with_changes, limits, parts.of_query) for path in paths)
         yield from apart(printing.printed, tasks, self._cfg, run)
@@ -105,7 +107,7 @@ def _deciding(matches: Sequence[Match]) -> Match | None:
 def _is_whole(match: Match, duration_s: float) -> bool:
     stretch = match.stretch
     return (
-        isinstance(stretch, Stretch)
+        isinstance(stretch, VideoStretch)
         and stretch.start_s <= _SLACK_S
         and stretch.end_s >= duration_s - _SLACK_S
     )

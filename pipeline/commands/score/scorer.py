@@ -27,7 +27,7 @@ from pipeline.footage import account
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.collection import IndexRow
 from pipeline.footage.conversion import FileTask, Unusable
-from pipeline.footage.listing import Collection, Listed
+from pipeline.footage.listing import Collection, ListedFile
 from pipeline.footage.printing import MIN_QUALITY
 from pipeline.footage.windows import Window
 from pipeline.review import levels
@@ -174,7 +174,7 @@ def why_not(given: Given, task: FileTask, made: Canonical | Unusable, step: str)
         made: what became of it.
         step: that it was decoded for.
     """
-    listed = Listed(Collection(_PLACE, task.root, 1), _index(task), task)
+    listed = ListedFile(Collection(_PLACE, task.root, 1), _index(task), task)
     reject = account.why_not(listed, made)
     if reject is not None or not isinstance(made, Canonical):
         assert reject is not None

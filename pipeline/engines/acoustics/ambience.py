@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.engines.acoustics.room import Room
-from pipeline.engines.acoustics.scene import Ambience, Gait, SoundScene
+from pipeline.engines.acoustics.scene import Ambience, Footsteps, SoundScene
 from pipeline.engines.acoustics.signals import (
     RATE_HZ,
     Vector,
@@ -71,7 +71,7 @@ def _repeated(wave: Vector, count: int) -> Vector:
     return total
 
 
-def draw(rng: np.random.Generator, room: Room, gait: Gait | None = None) -> Ambience:
+def draw(rng: np.random.Generator, room: Room, gait: Footsteps | None = None) -> Ambience:
     """What a room or an open place may sound like, of 30 to 65 dB, in half of the open with wind.
 
     Args:
@@ -86,7 +86,7 @@ def draw(rng: np.random.Generator, room: Room, gait: Gait | None = None) -> Ambi
         hum_db=rng.uniform(30, 50) if indoors and rng.random() < 0.5 else 0.0,
         babble_db=rng.uniform(40, 55) if rng.random() < 0.2 else 0.0,
         cloth=rng.uniform(0, 0.6) if rng.random() < 0.4 else 0.0,
-        gait=gait or Gait(),
+        gait=gait or Footsteps(),
     )
 
 
@@ -132,7 +132,7 @@ def hum(rng: np.random.Generator, count: int) -> Vector:
     return wave / max(rms(wave), 1e-12)
 
 
-def steps(rng: np.random.Generator, count: int, gait: Gait) -> Vector:
+def steps(rng: np.random.Generator, count: int, gait: Footsteps) -> Vector:
     """Footsteps of the wearer in pascal, (N,): heel, then sole."""
     total = np.zeros(count)
     level, low, high, decay = _SURFACES[gait.surface]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.engines.acoustics.signals import RATE_HZ, burst, normalised, pascal, sampled
-from pipeline.engines.acoustics.weapons import Weapon
+from pipeline.engines.acoustics.weapons import FirearmSound
 
 Vector = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def blast(
     return normalised(wave, peak)
 
 
-def muzzle(rng: np.random.Generator, weapon: Weapon, distance_m: float) -> Vector:
+def muzzle(rng: np.random.Generator, weapon: FirearmSound, distance_m: float) -> Vector:
     """The blast of a discharge in pascal at 1 m and at right angles, shaped by a distance.
 
     The gas that follows it out of the barrel is a jet, which roars for some milliseconds until the

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.acoustics.air import PRESSURE_PA
 from pipeline.engines.acoustics.signals import sampled
-from pipeline.engines.acoustics.weapons import Weapon
+from pipeline.engines.acoustics.weapons import FirearmSound
 
 Vector = NDArray[np.float64]
 
@@ -44,7 +44,9 @@ def n_wave(since_s: Vector, length_s: float, rise_s: float = 8e-6) -> Vector:
     return np.asarray(ramp * 0.5 * (begins - ends))
 
 
-def shock(weapon: Weapon, speed_m_s: float, miss_m: float, sound_m_s: float) -> tuple[float, float]:
+def shock(
+    weapon: FirearmSound, speed_m_s: float, miss_m: float, sound_m_s: float
+) -> tuple[float, float]:
     """Peak in pascal and length in seconds of the N-wave beside a bullet's path.
 
     P = 0.53 P₀ (M² - 1)^⅛ b^-¾ d / l^¼ and
@@ -59,7 +61,7 @@ def shock(weapon: Weapon, speed_m_s: float, miss_m: float, sound_m_s: float) -> 
 
 
 def passage(
-    weapon: Weapon, aim: Vector, listener: Vector, speed_m_s: float, sound_m_s: float
+    weapon: FirearmSound, aim: Vector, listener: Vector, speed_m_s: float, sound_m_s: float
 ) -> Passage | None:
     """How the shock reaches a listener; None where it does not, as behind the muzzle.
 

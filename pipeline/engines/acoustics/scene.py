@@ -33,7 +33,7 @@ class SoundEvent:
 
 
 @dataclass(frozen=True)
-class Gait:
+class Footsteps:
     """Steps of who wears the microphone."""
 
     times_s: tuple[float, ...] = ()
@@ -56,7 +56,7 @@ class Ambience:
     """Level of voices that cannot be told apart, 0 for none."""
     cloth: float = 0.0
     """How much of its wearer's clothes a microphone hears, 0 to 1; in step with the gait."""
-    gait: Gait = field(default_factory=Gait)
+    gait: Footsteps = field(default_factory=Footsteps)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.engines.acoustics import ambience
 from pipeline.engines.acoustics.air import Air
 from pipeline.engines.acoustics.room import ROOMS, Room
-from pipeline.engines.acoustics.scene import Ambience, Gait, SoundEvent, Surface
+from pipeline.engines.acoustics.scene import Ambience, Footsteps, SoundEvent, Surface
 
 _LEVEL_DB = -12.0, 5.0
 _CONFUSER_SHARE, _SECOND_SHARE = 0.25, 0.2
@@ -115,7 +115,7 @@ def draw_long(rng: np.random.Generator, room: str, duration_s: float) -> Surroun
 def _place(rng: np.random.Generator, room: str) -> tuple[Room, Ambience]:
     place = ROOMS[room].varied(rng)
     surfaces = _SURFACES.get(room, _HARD)
-    gait = Gait(surface=surfaces[rng.integers(len(surfaces))])
+    gait = Footsteps(surface=surfaces[rng.integers(len(surfaces))])
     return place, ambience.draw(rng, place, gait)
 
 

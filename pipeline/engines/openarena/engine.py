@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.engines import damage, display, loudspeaker
 from pipeline.engines.openarena import game
-from pipeline.engines.openarena.events import Timeline, long_windows, read, windows
-from pipeline.engines.openarena.scene import Scene, draw_long_scene, draw_scene
-from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
+from pipeline.engines.openarena.events import FrameEvents, long_windows, read, windows
+from pipeline.engines.openarena.scene import MatchScene, draw_long_scene, draw_scene
+from pipeline.engines.take import Take, UnusableDraw, VideoFormat, draw_format
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Kind:
     """How long and short takes differ."""
 
     name: str
-    draw: Callable[..., Scene]
+    draw: Callable[..., MatchScene]
     windows: Callable[..., NDArray[np.int64]]
     problem: Callable[[NDArray[np.uint8], float], str]
     timeout_s: float
@@ -99,7 +99,9 @@ def _record(kind: _Kind, seed: int, index: int, settings: GameSettings) -> list[
     raise UnusableDraw(reason)
 
 
-def play(scene: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Timeline, Path]:
+def play(
+    scene: MatchScene, form: VideoFormat, folder: Path, timeout_s: float
+) -> tuple[FrameEvents, Path]:
     """Play and film a match in the empty folder `folder`; returns its events and the film.
 
     Raises:
@@ -112,7 +114,7 @@ def play(scene: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Ti
     return read(printed), film
 
 
-def film_size(scene: Scene, form: Format) -> tuple[int, int]:
+def film_size(scene: MatchScene, form: VideoFormat) -> tuple[int, int]:
     """Width and height to film in: the scene's, or the file's where that film were too large.
 
     Raises:
@@ -154,7 +156,7 @@ def problem_of_long(frames: NDArray[np.uint8], fps: float) -> str:
     return dull[0] if len(dull) > len(found) * _MAX_DULL_SHARE else ""
 
 
-def _read_film(path: Path, start: int, num_frames: int, form: Format) -> NDArray[np.uint8]:
+def _read_film(path: Path, start: int, num_frames: int, form: VideoFormat) -> NDArray[np.uint8]:
     """The frames of a film from a number on, uint8 (T,H,W,3) of the file's size.
 
     They are shrunk as they come, since those of minutes are many.
@@ -195,8 +197,8 @@ def _read_sound(path: Path, start: int, num_frames: int, fps: float) -> NDArray[
 
 def _take(
     name: str,
-    form: Format,
-    scene: Scene,
+    form: VideoFormat,
+    scene: MatchScene,
     frames: NDArray[np.uint8],
     sound: NDArray[np.int16],
     fired: NDArray[np.bool_],

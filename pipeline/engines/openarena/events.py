@@ -27,7 +27,7 @@ _QUIET_S = 8.0
 
 
 @dataclass(frozen=True)
-class Timeline:
+class FrameEvents:
     """One value a frame of the film, bool (T,) each, of everything near enough to be seen.
 
     `own_fire` is the followed player's, `other_fire` that of anybody else, `impact` a hit of
@@ -59,7 +59,7 @@ class Timeline:
         return len(self.own_fire)
 
 
-def read(printed: str) -> Timeline:
+def read(printed: str) -> FrameEvents:
     """Read the output of a game with `cg_debugEvents` and `com_speeds`.
 
     Each frame ends with a line of `com_speeds`; the first precedes the first frame of the film.
@@ -72,7 +72,7 @@ def read(printed: str) -> Timeline:
         elif line.startswith("frame:"):
             rows.append(_row(events))
             events = []
-    return Timeline(*np.array(rows[1:], bool).reshape(-1, 5).T)
+    return FrameEvents(*np.array(rows[1:], bool).reshape(-1, 5).T)
 
 
 def _row(events: list[tuple[int, str]]) -> tuple[bool, bool, bool, bool, bool]:
@@ -85,7 +85,9 @@ def _row(events: list[tuple[int, str]]) -> tuple[bool, bool, bool, bool, bool]:
     )
 
 
-def windows(timeline: Timeline, fps: float, num_frames: int, *, shoots: bool) -> NDArray[np.int64]:
+def windows(
+    timeline: FrameEvents, fps: float, num_frames: int, *, shoots: bool
+) -> NDArray[np.int64]:
     """First frames of all parts of `num_frames` frames that can be labelled, int64 (N,).
 
     With `shoots` the followed player fires, and whoever else does, does it within 0.2 s of one
@@ -113,7 +115,7 @@ def windows(timeline: Timeline, fps: float, num_frames: int, *, shoots: bool) ->
 
 
 def long_windows(
-    timeline: Timeline, fps: float, num_frames: int, *, shoots: bool
+    timeline: FrameEvents, fps: float, num_frames: int, *, shoots: bool
 ) -> NDArray[np.int64]:
     """First frames of all parts of `num_frames` frames, minutes long, that can be labelled.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.engines import process
 from pipeline.engines.openarena.events import FOLLOWED
-from pipeline.engines.openarena.scene import Scene
+from pipeline.engines.openarena.scene import MatchScene
 
 ENGINE = Path("/usr/lib/ioquake3/ioquake3")
 DATA = Path("/usr/lib/openarena")
@@ -138,7 +138,7 @@ def programs() -> list[Path]:
     return [*engine, *sorted((DATA / "baseoa").glob("*.pk3"))]
 
 
-def record_match(scene: Scene, folder: Path, timeout_s: float) -> None:
+def record_match(scene: MatchScene, folder: Path, timeout_s: float) -> None:
     """Play the match unseen and keep it as a demo in the home folder `folder`.
 
     Raises:
@@ -159,7 +159,7 @@ def record_match(scene: Scene, folder: Path, timeout_s: float) -> None:
 
 
 def film_match(
-    scene: Scene, folder: Path, size: tuple[int, int], fps: float, timeout_s: float
+    scene: MatchScene, folder: Path, size: tuple[int, int], fps: float, timeout_s: float
 ) -> tuple[str, Path]:
     """Film the demo that `record_match` left, in (width, height) pixels.
 
@@ -174,7 +174,7 @@ def film_match(
     return printed, folder / _HOME / "baseoa" / "videos" / "film.avi"
 
 
-def bot_files(scene: Scene) -> dict[str, str]:
+def bot_files(scene: MatchScene) -> dict[str, str]:
     """The files by which the bots of a scene choose their weapons, by their paths in the game."""
     shared, armed = "botfiles/fuzw.c", weapon_choice(scene.weights)
     if all(bot.has_firearms for bot in scene.bots):
@@ -209,7 +209,7 @@ def configuration(values: Mapping[str, str | float]) -> str:
 
 
 def _play(
-    scene: Scene,
+    scene: MatchScene,
     folder: Path,
     values: Mapping[str, str | float],
     commands: Sequence[str],

@@ -98,7 +98,7 @@ class Bot:
 
 
 @dataclass(frozen=True)
-class Scene:
+class MatchScene:
     """A match, how long it lasts, and the picture that is made of it.
 
     The camera follows the first of `bots`. One alone, or comrades of one team, have nobody to
@@ -120,10 +120,10 @@ class Scene:
         return TEAMS if self.bots[0].team else FREE_FOR_ALL
 
 
-def draw_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> Scene:
+def draw_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> MatchScene:
     """Draw a scene; half of those without discharges are fights, filmed in a quiet moment."""
     fights = shoots or bool(rng.random() < 0.5)
-    return Scene(
+    return MatchScene(
         seed=int(rng.integers(1, 2**20)),
         game_map=str(rng.choice(MAPS)),
         bots=_draw_bots(rng, fights),
@@ -139,7 +139,7 @@ def draw_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> 
     )
 
 
-def draw_long_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> Scene:
+def draw_long_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> MatchScene:
     """Draw a match of minutes, all of whose discharges its events can tell.
 
     With `shoots` the followed player alone has firearms, and the others come at him with the

@@ -19,7 +19,7 @@ from pipeline.engines.acoustics.surroundings import Surroundings
 from pipeline.engines.photographs import shots
 from pipeline.engines.photographs.long_view import LongView
 from pipeline.engines.photographs.pictures import SOURCES
-from pipeline.engines.photographs.view import View
+from pipeline.engines.photographs.view import PhotographView
 from pipeline.engines.render.appearance import recorder
 from pipeline.engines.render.appearance.fleet import FLEETS, CameraProfile, draw_camera
 from pipeline.engines.render.sound import camera_microphone, hearing
@@ -48,7 +48,7 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     source = SOURCES[index % len(SOURCES)]
     name = f"photograph-{source.name}-{index:05d}"
     draws = surroundings.draw, shots.draw, _FIRED_AT_SHARE
-    return [_filmed(seed, index, settings, "photographs", name, View, *draws)]
+    return [_filmed(seed, index, settings, "photographs", name, PhotographView, *draws)]
 
 
 def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
@@ -69,7 +69,7 @@ def _filmed(
     settings: RenderSettings,
     engine: str,
     name: str,
-    make_view: type[View],
+    make_view: type[PhotographView],
     draw_around: Callable[[np.random.Generator, str, float], Surroundings],
     draw_shots: Callable[[np.random.Generator, Room, float], tuple[SoundEvent, ...]],
     fired_at_share: float,

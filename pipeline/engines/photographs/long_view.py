@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.photographs.view import AHEAD_M, WALK_M_S, View, Zooming
+from pipeline.engines.photographs.view import AHEAD_M, WALK_M_S, PhotographView, Zooming
 from pipeline.engines.render.appearance.lens import Lens
 from pipeline.engines.render.gaze import Gaze
 from pipeline.engines.render.motion import Mount, Movement
@@ -48,7 +48,7 @@ class Zooms:
         return float(np.exp(np.interp(time_s, self.times_s, np.log(self.scales))))
 
 
-class LongView(View):
+class LongView(PhotographView):
     """What one camera of a fleet sees of a photograph over minutes, about a heading.
 
     It turns now and then and holds still in between; who walks stops before a turn. A walk is

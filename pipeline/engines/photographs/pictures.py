@@ -28,7 +28,7 @@ _BRIGHTEST = 250
 _SHARES = 0.6, 1.0
 
 
-class Picture(Protocol):
+class RadianceField(Protocol):
     """What lies around a camera. World axes: x right, y ahead, z up."""
 
     def radiance(self, rays: Array) -> Array:

@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.photographs.pictures import Panorama, Photograph, Picture, Still, read
+from pipeline.engines.photographs.pictures import Panorama, Photograph, RadianceField, Still, read
 from pipeline.engines.render.appearance.fleet import Fleet
 from pipeline.engines.render.appearance.lens import FisheyeLens, Lens, PinholeLens
 from pipeline.engines.render.motion import BodyMotion, Mount, Movement, draw_mount
-from pipeline.engines.take import Format
+from pipeline.engines.take import VideoFormat
 
 Array = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ class Zooming(Protocol):
         ...
 
 
-class View:
+class PhotographView:
     """What one camera of a fleet sees of a photograph, about a heading in radians."""
 
     def __init__(
@@ -75,7 +75,7 @@ class View:
         source: Photograph,
         fleet: Fleet,
         heading: float,
-        form: Format,
+        form: VideoFormat,
         duration_s: float,
     ) -> None:
         self._source, self._format = source, form
@@ -118,7 +118,7 @@ class View:
             first, last = (float(one) for one in np.exp(rng.uniform(0, np.log(most), 2)))
         return Zoom(first, last, duration_s)
 
-    def _hang(self, rng: np.random.Generator, heading: float, duration_s: float) -> Picture:
+    def _hang(self, rng: np.random.Generator, heading: float, duration_s: float) -> RadianceField:
         stored = read(self._source)
         if not self._source.is_flat:
             headings = heading + rng.uniform(-_ASIDE_RAD, _ASIDE_RAD, _NUM_HEADINGS)
@@ -128,7 +128,7 @@ class View:
         turns, _ = self._motion.camera(np.arange(0, duration_s + 0.1, 0.01))
         return Still(rng, stored, np.einsum("nij,mj->nmi", turns, rays).reshape(-1, 3))
 
-    def _detail(self, picture: Picture) -> float:
+    def _detail(self, picture: RadianceField) -> float:
         """Return how much a picture holds in sight: its mean gradient, radiance compressed."""
         seen = self._seen(picture, np.zeros(self._format.height), 1.0, _COARSE)
         value = seen / (1 + seen)
@@ -177,7 +177,7 @@ class View:
         return total / np.float32(num_samples)
 
     def _seen(
-        self, picture: Picture, rows_s: NDArray[np.float64], zoom: float, step: int = 1
+        self, picture: RadianceField, rows_s: NDArray[np.float64], zoom: float, step: int = 1
     ) -> Array:
         """Return radiance of every `step`-th row and column, each row at its time of `rows_s`."""
         turns, _ = self._motion.camera(rows_s[::step])

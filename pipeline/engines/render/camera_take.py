@@ -21,7 +21,7 @@ from pipeline.engines.render.script import DesignCell, Script
 from pipeline.engines.render.sound import Listener, camera_microphone
 from pipeline.engines.render.staged_view import StagedView, Torch
 from pipeline.engines.render.weapon_motion import WeaponMotion, recoil_scale
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -44,7 +44,7 @@ class BodyCameraTake:
     family: ClassVar[str] = "bodycam"
     can_bar: ClassVar[bool] = True
 
-    def __init__(self, script: Script, format: Format) -> None:
+    def __init__(self, script: Script, format: VideoFormat) -> None:
         self.script, self.format = script, format
         self.fleet = fleet_of(script.cell)
         rng = self._rng = script.rng("camera")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.appearance.effects import Brass, Flash, Puff, View, draw_puffs
+from pipeline.engines.render.appearance.effects import Brass, CameraPose, Flash, Puff, draw_puffs
 from pipeline.engines.render.appearance.lights import Shining, draw_sparks
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.weapon_motion import WeaponMotion
@@ -17,7 +17,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Events:
+class DischargeTraces:
     """Everything that the discharges of a script leave behind."""
 
     flashes: list[Flash]
@@ -25,9 +25,11 @@ class Events:
     cases: list[Brass]
 
 
-def draw_events(script: Script, weapon: WeaponMotion | None, rng: np.random.Generator) -> Events:
+def draw_events(
+    script: Script, weapon: WeaponMotion | None, rng: np.random.Generator
+) -> DischargeTraces:
     """Draw flash, smoke, dust and brass of every discharge."""
-    events = Events([], [], [])
+    events = DischargeTraces([], [], [])
     suppressed = 0.25 if rng.random() < 0.2 else 1.0
     power = rng.uniform(1.5, 7) * suppressed
     outdoors = 0.8 if script.plan.bounce < 0.2 else 1.3
@@ -67,7 +69,7 @@ def draw_incidents(
     shining: list[Shining],
     image: Array,
     depth: Array,
-    view: View,
+    view: CameraPose,
     time_s: float,
     exposure_s: float,
     light: Vector,

@@ -14,9 +14,9 @@ from pipeline.engines.acoustics import mix, surroundings
 from pipeline.engines.render import set_ups
 from pipeline.engines.render.appearance import cinema, effects
 from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Stock, Style
-from pipeline.engines.render.appearance.effects import Brass, Flash, View
+from pipeline.engines.render.appearance.effects import Brass, CameraPose, Flash
 from pipeline.engines.render.appearance.lens import PinholeLens
-from pipeline.engines.render.events import Events, draw_events, draw_incidents
+from pipeline.engines.render.events import DischargeTraces, draw_events, draw_incidents
 from pipeline.engines.render.hero import Hero
 from pipeline.engines.render.kernels import PEOPLE, LampArrays
 from pipeline.engines.render.people.actors import Actor
@@ -29,10 +29,10 @@ from pipeline.engines.render.raytrace import (
     Tracer,
 )
 from pipeline.engines.render.script import DesignCell, Script
-from pipeline.engines.render.set_ups import EYES, Kind, SetUp
+from pipeline.engines.render.set_ups import EYES, SetUp, SetUpRanges
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.lighting import LitWorld, light_at
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -79,7 +79,7 @@ class FilmTake:
     can_bar: ClassVar[bool] = False
     viewpoint = "cinematic"
 
-    def __init__(self, script: Script, format: Format, stock: Stock | None = None) -> None:
+    def __init__(self, script: Script, format: VideoFormat, stock: Stock | None = None) -> None:
         """Stage a script for the film of a format, on a stock that is drawn if none is given."""
         self.script, self.format = script, format
         self.style = style_of(script.cell)
@@ -110,7 +110,7 @@ class FilmTake:
         """Whether the hero carries a weapon."""
         return self.script.weapon is not None
 
-    def _stage_events(self) -> Events:
+    def _stage_events(self) -> DischargeTraces:
         """Make the script's flashes larger and longer, as blanks do, and add smoke and brass.
 
         A flash outlasts the time in which the shutter is closed, so every one is seen.
@@ -139,7 +139,7 @@ class FilmTake:
                 throw = np.array((rng.uniform(1.4, 2.6), rng.uniform(-0.8, 0.2), 1.8))
                 port = place + axes @ np.array(actor.role.weapon.ejection)
                 cases.append(Brass(start_s + 0.03, port, axes @ throw))
-        return Events(flashes, puffs, cases)
+        return DischargeTraces(flashes, puffs, cases)
 
     @property
     def overlay(self) -> str:
@@ -202,7 +202,7 @@ class FilmTake:
             cameras.append(self._find_camera(*span, cameras[-1].set_up.kind if cameras else None))
         return lab, cameras
 
-    def _find_camera(self, start_s: float, stop_s: float, before: Kind | None) -> _Camera:
+    def _find_camera(self, start_s: float, stop_s: float, before: SetUpRanges | None) -> _Camera:
         """Draw set-ups until one shows its person from outside of everything."""
         rng, (width, height) = self._rng, self._size
         small = set_ups.preview_size(width, height)
@@ -286,7 +286,7 @@ class FilmTake:
         image = cinema.clear_sparks(traced.radiance * np.float32(room), traced.surface == PEOPLE)
         image = cinema.smooth_defocus(image, circle)
         (turn,), (place,) = set_up.poses([middle_s])
-        view = View(turn, place, camera.lens)
+        view = CameraPose(turn, place, camera.lens)
         light = self._light * room + sum(
             0.4 * flash.power * effects.FLASH_COLOUR * weight.mean() for flash, weight in lit
         )

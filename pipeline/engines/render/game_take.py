@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from pipeline.engines.acoustics import mix, surroundings
 from pipeline.engines.render.appearance import arcade
-from pipeline.engines.render.appearance.effects import FLASH_COLOUR, View
+from pipeline.engines.render.appearance.effects import FLASH_COLOUR, CameraPose
 from pipeline.engines.render.appearance.hud import SKINS, Hud, HudState, Skin
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.appearance.lights import Shining
 from pipeline.engines.render.appearance.menus import Menu, draw_menu
 from pipeline.engines.render.events import draw_incidents
 from pipeline.engines.render.motion import CAMERA_IN_BODY, rotations
-from pipeline.engines.render.people.weapons import PISTOL, WEAPONS, Weapon
+from pipeline.engines.render.people.weapons import PISTOL, WEAPONS, HeldWeapon
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import CameraSample, PointLight, RowPoses, Traced, Tracer
 from pipeline.engines.render.script import DesignCell, Script
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.geometry import rotation
-from pipeline.engines.take import Format
+from pipeline.engines.take import VideoFormat
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -43,7 +43,7 @@ _SCORE_SHOWN_S = 0.5
 class ArcadePlayer:
     """Mouse-driven view and weapon: smooth paths, quick corrections, no shake."""
 
-    def __init__(self, rng: np.random.Generator, script: Script, weapon: Weapon | None) -> None:
+    def __init__(self, rng: np.random.Generator, script: Script, weapon: HeldWeapon | None) -> None:
         self._handling_at = script.handling_at
         self._movement, self._discharges = script.movement, script.own_discharges_s
         self._duration_s = script.duration_s
@@ -114,7 +114,7 @@ class GameTake:
     can_bar: ClassVar[bool] = True
     viewpoint = "first-person"
 
-    def __init__(self, script: Script, format: Format) -> None:
+    def __init__(self, script: Script, format: VideoFormat) -> None:
         self.script, self.format = script, format
         width, height = format.width, format.height
         self.skin: Skin = SKINS[script.cell.rotate(len(SKINS))]
@@ -199,7 +199,7 @@ class GameTake:
     def _picture(self, time_s: float, exposure: float) -> Array:
         traced = self._trace(time_s)
         turn, place = self._player.view(time_s)
-        view = View(turn @ CAMERA_IN_BODY, place, self._lens)
+        view = CameraPose(turn @ CAMERA_IN_BODY, place, self._lens)
         radiance, frame_s = traced.radiance, 1 / self.format.fps
         shining = self._shining(time_s, len(radiance))
         light = self._light * self._room(time_s)
@@ -218,7 +218,7 @@ class GameTake:
         return arcade.pixelate(picture, self.skin.pixel)
 
     def _flight(
-        self, start_s: float, own: bool, time_s: float, traced: Traced, view: View
+        self, start_s: float, own: bool, time_s: float, traced: Traced, view: CameraPose
     ) -> tuple[Vector, Vector]:
         """Return where a discharge's flash is and where its bullet goes."""
         if not own:

@@ -18,10 +18,10 @@ from pipeline.engines.render.film_take import NUM_SAMPLES, FilmTake, style_of
 from pipeline.engines.render.people.actors import Role
 from pipeline.engines.render.raytrace import Aperture, CameraSample, RowPoses, Traced, Tracer
 from pipeline.engines.render.script import Script, write_episode
-from pipeline.engines.render.set_ups import Kind, SetUp
+from pipeline.engines.render.set_ups import SetUp, SetUpRanges
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.lighting import LitWorld, light_at
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -67,7 +67,7 @@ class LongFilmTake:
     viewpoint = "cinematic"
     overlay = "none"
 
-    def __init__(self, place: Script, format: Format) -> None:
+    def __init__(self, place: Script, format: VideoFormat) -> None:
         self.format = format
         rng = self._rng = place.rng("film")
         self._style = style_of(place.cell)
@@ -131,8 +131,8 @@ class LongFilmTake:
         raise UnusableDraw("no_set_up")
 
     def _film_views(
-        self, lab: FilmLab, frames: NDArray[np.uint8], before: Kind | None
-    ) -> Kind | None:
+        self, lab: FilmLab, frames: NDArray[np.uint8], before: SetUpRanges | None
+    ) -> SetUpRanges | None:
         """Fill frames with views of the set, and return the kind of the last one."""
         first, shortest = 0, round(_VIEW_S[0] * self.format.fps)
         while first < len(frames):
@@ -183,7 +183,7 @@ class LongFilmTake:
         light = 0.3 * light_at(world, set_up.focus)
         return cinema.add_haze(image, traced.depth, self._stock.haze_per_m, light)
 
-    def _find_view(self, before: Kind | None) -> _View:
+    def _find_view(self, before: SetUpRanges | None) -> _View:
         """Draw set-ups with nothing right before the lens, and return that of most outlines."""
         rng, (width, height), plan = self._rng, self._size, self._place.plan
         small = set_ups.preview_size(width, height)

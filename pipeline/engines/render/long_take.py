@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.engines.acoustics import surroundings
 from pipeline.engines.render.appearance import recorder
-from pipeline.engines.render.appearance.effects import View, row_overlap
+from pipeline.engines.render.appearance.effects import CameraPose, row_overlap
 from pipeline.engines.render.appearance.fleet import draw_camera
 from pipeline.engines.render.appearance.lens import FisheyeLens, Lens
 from pipeline.engines.render.appearance.lights import Sparks
@@ -26,7 +26,7 @@ from pipeline.engines.render.sound import Listener, camera_microphone
 from pipeline.engines.render.staged_view import NUM_SAMPLES, StagedView, draw_sun, row_times
 from pipeline.engines.render.surround import Surround
 from pipeline.engines.render.world.lighting import LitWorld
-from pipeline.engines.take import Format
+from pipeline.engines.take import VideoFormat
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -64,7 +64,7 @@ class LongCameraTake:
     family: ClassVar[str] = "bodycam"
     can_bar: ClassVar[bool] = True
 
-    def __init__(self, place: Script, format: Format) -> None:
+    def __init__(self, place: Script, format: VideoFormat) -> None:
         self.format, self.fleet = format, fleet_of(place.cell)
         rng = self._rng = place.rng("camera")
         width, height = format.width, format.height
@@ -160,7 +160,7 @@ class LongCameraTake:
         room = self.script.room_light(rows_s + exposure_s / 2)
         image *= room[:, None, None].astype(np.float32)
         (turn,), _ = self._motion.camera([start_s + (self._readout_s + exposure_s) / 2])
-        draw_sun(self.script.place, image, self._far, View(turn, self.eye, self._lens))
+        draw_sun(self.script.place, image, self._far, CameraPose(turn, self.eye, self._lens))
         return image
 
     def _sees_sun(self) -> bool:

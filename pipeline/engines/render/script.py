@@ -17,19 +17,19 @@ from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.people import weapons
 from pipeline.engines.render.people.actors import Actor, Crowd
 from pipeline.engines.render.people.handling import Handling, Routine
-from pipeline.engines.render.people.weapons import Weapon
+from pipeline.engines.render.people.weapons import HeldWeapon
 from pipeline.engines.render.staging import draw_roles, draw_wearer, overlap
 from pipeline.engines.render.world.interiors import car_park, corridor
 from pipeline.engines.render.world.lighting import LitWorld
 from pipeline.engines.render.world.location import PLACES, location
 from pipeline.engines.render.world.ranges import indoor_range, outdoor_range
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 from pipeline.engines.render.world.urban import room, street
 from pipeline.engines.render.world.vehicle import vehicle
 
 Vector = NDArray[np.float64]
 
-Scene = Callable[[np.random.Generator], Plan]
+Scene = Callable[[np.random.Generator], ScenePlan]
 SCENES: tuple[Scene, ...] = (
     indoor_range,
     outdoor_range,
@@ -101,13 +101,13 @@ class Script:
     seed: int
     index: int
     cell: DesignCell
-    plan: Plan
+    plan: ScenePlan
     world: LitWorld
     actors: list[Actor]
     duration_s: float
     action: str
     movement: Movement
-    weapon: Weapon | None
+    weapon: HeldWeapon | None
     held_up: bool
     own_discharges_s: tuple[float, ...]
     incidents: tuple[Incident, ...] = ()
@@ -253,7 +253,7 @@ class Act:
 
     action: str
     movement: Movement
-    weapon: Weapon | None
+    weapon: HeldWeapon | None
     own_discharges_s: tuple[float, ...]
     incident_kinds: tuple[str, ...]
 
@@ -261,7 +261,7 @@ class Act:
 def _draw_act(
     rng: np.random.Generator,
     incident_rng: np.random.Generator,
-    plan: Plan,
+    plan: ScenePlan,
     firing: bool,
     bystander: bool,
     duration_s: float,
@@ -280,7 +280,7 @@ def _written(
     incident_rng: np.random.Generator,
     names: tuple[str, int, int],
     cell: DesignCell,
-    plan: Plan,
+    plan: ScenePlan,
     world: LitWorld,
     duration_s: float,
     act: Act,

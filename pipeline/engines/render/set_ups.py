@@ -46,7 +46,7 @@ class Filmed(Protocol):
 
 
 @dataclass(frozen=True)
-class Kind:
+class SetUpRanges:
     """The ranges of one kind of set-up, relative to a person who faces ahead; metres, degrees.
 
     `bearing` is measured from where the person faces, to either side; the camera looks at the
@@ -64,15 +64,17 @@ class Kind:
     aperture_mm: tuple[float, float]
 
 
-FRONT = Kind("front", (18, 40), (1.9, 2.9), (1.25, 1.6), 0.15, 1.35, 0.1, (32, 46), (14, 42))
-SIDE = Kind("side", (55, 110), (1.8, 2.7), (1.15, 1.55), 0.25, 1.32, 0.0, (38, 52), (14, 42))
-SHOULDER = Kind("shoulder", (150, 166), (0.8, 1.3), (1.5, 1.75), 2.5, 1.4, 0.5, (44, 58), (10, 30))
-WEAPON = Kind("weapon", (28, 65), (1.1, 1.7), (1.2, 1.5), 0.5, 1.38, 0.5, (24, 34), (12, 32))
-LOW = Kind("low", (25, 75), (1.5, 2.4), (0.35, 0.8), 0.1, 1.25, 0.1, (46, 60), (10, 32))
-WIDE = Kind("wide", (40, 170), (3.3, 5.5), (1.1, 2.1), 0.8, 1.1, 0.2, (48, 64), (8, 20))
-EYES = Kind("eyes", (0, 0), (-0.2, -0.17), (1.5, 1.56), 4.0, 1.2, 1.2, (62, 80), (4, 10))
-ARMED: tuple[Kind, ...] = (FRONT, SIDE, SHOULDER, WEAPON, LOW, WIDE, EYES)
-UNARMED: tuple[Kind, ...] = (FRONT, SIDE, SHOULDER, LOW, WIDE)
+FRONT = SetUpRanges("front", (18, 40), (1.9, 2.9), (1.25, 1.6), 0.15, 1.35, 0.1, (32, 46), (14, 42))
+SIDE = SetUpRanges("side", (55, 110), (1.8, 2.7), (1.15, 1.55), 0.25, 1.32, 0.0, (38, 52), (14, 42))
+SHOULDER = SetUpRanges(
+    "shoulder", (150, 166), (0.8, 1.3), (1.5, 1.75), 2.5, 1.4, 0.5, (44, 58), (10, 30)
+)
+WEAPON = SetUpRanges("weapon", (28, 65), (1.1, 1.7), (1.2, 1.5), 0.5, 1.38, 0.5, (24, 34), (12, 32))
+LOW = SetUpRanges("low", (25, 75), (1.5, 2.4), (0.35, 0.8), 0.1, 1.25, 0.1, (46, 60), (10, 32))
+WIDE = SetUpRanges("wide", (40, 170), (3.3, 5.5), (1.1, 2.1), 0.8, 1.1, 0.2, (48, 64), (8, 20))
+EYES = SetUpRanges("eyes", (0, 0), (-0.2, -0.17), (1.5, 1.56), 4.0, 1.2, 1.2, (62, 80), (4, 10))
+ARMED: tuple[SetUpRanges, ...] = (FRONT, SIDE, SHOULDER, WEAPON, LOW, WIDE, EYES)
+UNARMED: tuple[SetUpRanges, ...] = (FRONT, SIDE, SHOULDER, LOW, WIDE)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class SetUp:
     `wobble` (3, 3) holds the handheld sway's amplitude in metres, rate and phase by axis.
     """
 
-    kind: Kind
+    kind: SetUpRanges
     start_s: float
     place: Vector
     velocity: Vector
@@ -164,7 +166,7 @@ def draw_set_up(
     actor: Filmed,
     start_s: float,
     world: LitWorld,
-    before: Kind | None = None,
+    before: SetUpRanges | None = None,
 ) -> SetUp | None:
     """Draw a set-up that films one person, or None where the place leaves no room for it.
 

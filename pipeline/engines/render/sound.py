@@ -17,10 +17,10 @@ from pipeline.engines.acoustics.scene import FilmMix, Microphone, Position, Soun
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE
 from pipeline.engines.acoustics.weapons import WEAPONS
 from pipeline.engines.render.episodes import LongScript
-from pipeline.engines.render.people.weapons import Weapon
+from pipeline.engines.render.people.weapons import HeldWeapon
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.world.location import PLACES
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 
 Vector = NDArray[np.float64]
 
@@ -151,7 +151,7 @@ def hearing(capture: Microphone | FilmMix, discharges_s: tuple[float, ...]) -> M
     return replace(capture, buffer_s=min(capture.buffer_s, most_s))
 
 
-def room_of(plan: Plan) -> str:
+def room_of(plan: ScenePlan) -> str:
     """The name among `acoustics.room.ROOMS` of a scene."""
     if plan.backdrop is not None:
         return _photographed_rooms()[plan.backdrop.place]
@@ -229,7 +229,7 @@ def _heard(listener: Listener, time_s: float, kind: str, place: Vector) -> Sound
     return SoundEvent(listener.recorded_s(time_s), kind, _triple(offset))
 
 
-def _sound_of(rng: np.random.Generator, weapon: Weapon | None) -> str:
+def _sound_of(rng: np.random.Generator, weapon: HeldWeapon | None) -> str:
     names = _SOUNDS_OF[weapon.name if weapon is not None else "pistol"]
     return names[rng.integers(len(names))]
 

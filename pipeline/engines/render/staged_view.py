@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.engines.render.appearance import effects
-from pipeline.engines.render.appearance.effects import Flash, View
+from pipeline.engines.render.appearance.effects import CameraPose, Flash
 from pipeline.engines.render.appearance.lens import Lens
 from pipeline.engines.render.appearance.lights import Shining
-from pipeline.engines.render.events import Events, draw_incidents
+from pipeline.engines.render.events import DischargeTraces, draw_incidents
 from pipeline.engines.render.raytrace import (
     CameraSample,
     Moving,
@@ -69,7 +69,7 @@ def row_times(
     return np.asarray(rows + exposure_s * ((sample + phase) / NUM_SAMPLES))
 
 
-def draw_sun(script: Script, image: Array, depth: Array, view: View) -> None:
+def draw_sun(script: Script, image: Array, depth: Array, view: CameraPose) -> None:
     """Draw the sun of a script's scene into an image where its `depth` is that of the sky."""
     sky = script.world.sky
     if script.plan.light in ("clear", "dusk"):
@@ -86,7 +86,7 @@ class StagedView:
         lens: Lens,
         motion: Carried,
         readout_s: float,
-        events: Events,
+        events: DischargeTraces,
         rng: np.random.Generator,
         torch: Torch | None = None,
         arms_at: Callable[[float], Moving | None] = no_arms,
@@ -114,7 +114,7 @@ class StagedView:
         traced = self._trace(self._tracer, samples, middle_s)
         image, depth = traced.radiance * room[:, None, None].astype(np.float32), traced.depth
         (turn,), (place,) = self._motion.camera([middle_s])
-        view = View(turn, place, self._lens)
+        view = CameraPose(turn, place, self._lens)
         draw_sun(script, image, depth, view)
         light = self._base_light * room.mean() + sum(
             0.5 * flash.power * effects.FLASH_COLOUR * weight.mean() for flash, weight in lit

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.people import weapons
 from pipeline.engines.render.people.actors import Role
-from pipeline.engines.render.people.weapons import Weapon
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.people.weapons import HeldWeapon
+from pipeline.engines.render.world.scene import ScenePlan
 
 _DUCKING_SHARE = {"walk": 0.0, "run": 0.0}
 _FASTEST_WALK, _FASTEST_RUN = 1.3, 3.2
@@ -37,7 +37,7 @@ def _heading(start: tuple[float, float], target: NDArray[np.float64]) -> float:
     return float(-np.arctan2(target[0] - start[0], target[1] - start[1]))
 
 
-def _target_ahead(rng: np.random.Generator, plan: Plan) -> NDArray[np.float64]:
+def _target_ahead(rng: np.random.Generator, plan: ScenePlan) -> NDArray[np.float64]:
     """Draw a target that stands roughly straight ahead of the start."""
     aside = [abs(t[0] - plan.start[0]) / (t[1] - plan.start[1]) for t in plan.targets]
     near = [t for t, share in zip(plan.targets, aside, strict=True) if share < _STRAIGHT_AHEAD]
@@ -45,7 +45,7 @@ def _target_ahead(rng: np.random.Generator, plan: Plan) -> NDArray[np.float64]:
 
 
 def draw_wearer(
-    rng: np.random.Generator, plan: Plan, action: str, weapon: Weapon, duration_s: float
+    rng: np.random.Generator, plan: ScenePlan, action: str, weapon: HeldWeapon, duration_s: float
 ) -> tuple[Movement, tuple[float, ...]]:
     """Draw how the wearer moves, and the times in seconds of the wearer's own discharges."""
     x, y = plan.start
@@ -101,7 +101,7 @@ def draw_wearer(
 
 
 def draw_roles(
-    rng: np.random.Generator, plan: Plan, action: str, movement: Movement, duration_s: float
+    rng: np.random.Generator, plan: ScenePlan, action: str, movement: Movement, duration_s: float
 ) -> list[Role]:
     """Draw the other people; nobody stands where a weapon points."""
     if action not in ("fire", "hold", "others_fire", "others_hold"):
@@ -157,7 +157,7 @@ def _near_line_of_fire(movement: Movement, place: tuple[float, float]) -> bool:
 
 
 def _bystanders(
-    rng: np.random.Generator, plan: Plan, action: str, movement: Movement, duration_s: float
+    rng: np.random.Generator, plan: ScenePlan, action: str, movement: Movement, duration_s: float
 ) -> list[Role]:
     roles = []
     if action == "talk":

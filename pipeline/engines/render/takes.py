@@ -23,8 +23,8 @@ from pipeline.engines.render.script import (
     write_script,
 )
 from pipeline.engines.render.sound import Listener, long_sound_scene, sound_scene
-from pipeline.engines.render.world.scene import Plan
-from pipeline.engines.take import SOUND_HZ, Format, Take, draw_format
+from pipeline.engines.render.world.scene import ScenePlan
+from pipeline.engines.take import SOUND_HZ, Take, VideoFormat, draw_format
 from pipeline.errors import UserError
 
 _RENDERED = "rendered by pipeline.engines.render; staged, no real event"
@@ -34,7 +34,7 @@ _PHOTOGRAPHED = (
 )
 
 
-class Picture(Protocol):
+class TakeRendering(Protocol):
     """What one kind of camera makes of a script, and what the index says of it."""
 
     origin: ClassVar[str]
@@ -43,7 +43,7 @@ class Picture(Protocol):
     """What the name of a source begins with."""
     can_bar: ClassVar[bool]
     """Whether damage to the file may put black bars around its picture."""
-    format: Format
+    format: VideoFormat
 
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3).
@@ -65,10 +65,10 @@ class Picture(Protocol):
         """What lies over the picture, once it was rendered, for the notes."""
 
 
-class Appearance(Picture, Protocol):
+class Appearance(TakeRendering, Protocol):
     """How a script looks through one kind of camera; made of the script and a format."""
 
-    def __init__(self, script: Script, format: Format) -> None: ...
+    def __init__(self, script: Script, format: VideoFormat) -> None: ...
 
     @staticmethod
     def is_bystander(cell: DesignCell) -> bool:
@@ -82,13 +82,13 @@ class Appearance(Picture, Protocol):
         """Whether the wearer or player has a weapon in hand."""
 
 
-class LongAppearance(Picture, Protocol):
+class LongAppearance(TakeRendering, Protocol):
     """How a place looks for minutes through one kind of camera; made of its script and a format."""
 
     script: LongScript
     """What happens before it."""
 
-    def __init__(self, place: Script, format: Format) -> None: ...
+    def __init__(self, place: Script, format: VideoFormat) -> None: ...
 
     def listeners(self) -> Sequence[Listener]:
         """Who or what hears each episode of the script."""
@@ -215,18 +215,18 @@ class Recipe:
         """By which draws of long recordings differ from those of short ones."""
         return f"{self.engine} long"
 
-    def _source(self, picture: Picture) -> str:
+    def _source(self, picture: TakeRendering) -> str:
         return f"{self.family or picture.family}-{picture.model}"
 
     def _take(
         self,
-        picture: Picture,
+        picture: TakeRendering,
         frames: NDArray[np.uint8],
         sound: SoundScene,
         *,
         name: str,
         happens: Script | LongScript,
-        plan: Plan,
+        plan: ScenePlan,
         words: Sequence[str],
     ) -> Take:
         """What is the same of every take, short or long."""
@@ -247,12 +247,12 @@ class Recipe:
         )
 
 
-def _damaged(picture: Picture, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _damaged(picture: TakeRendering, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The frames of a picture, uint8 (T, H, W, 3), as damage to its file leaves them."""
     return damage.suffer(picture.frames(), picture.format.fps, rng, can_bar=picture.can_bar)
 
 
-def _place_words(plan: Plan) -> list[str]:
+def _place_words(plan: ScenePlan) -> list[str]:
     """What the notes say of a scene."""
     place = [] if plan.backdrop is None else [f"place={plan.backdrop.place}"]
     return [f"scene={plan.kind}", *place, f"light={plan.light}"]

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.engines.render.curves import Vector, drift, ease
 from pipeline.engines.render.motion import BodyMotion, rotations
 from pipeline.engines.render.people.handling import Routine
-from pipeline.engines.render.people.weapons import PISTOL, Weapon
+from pipeline.engines.render.people.weapons import PISTOL, HeldWeapon
 
 # Raised to the eye, a weapon is above what a camera on the chest sees of it; held low, the
 # hands would cover the lens, so it goes to the hip.
@@ -21,7 +21,7 @@ class WeaponMotion:
     def __init__(
         self,
         rng: np.random.Generator,
-        weapon: Weapon,
+        weapon: HeldWeapon,
         motion: BodyMotion,
         discharges_s: tuple[float, ...],
         held_up: bool,
@@ -91,6 +91,6 @@ class WeaponMotion:
         return place + axes @ np.array(self._weapon.muzzle), axes[:, 1]
 
 
-def recoil_scale(rng: np.random.Generator, weapon: Weapon) -> float:
+def recoil_scale(rng: np.random.Generator, weapon: HeldWeapon) -> float:
     """Draw how strongly a weapon throws its holder."""
     return float((1.0 if weapon is PISTOL else 0.8) * rng.uniform(0.7, 1.3))

@@ -1,9 +1,9 @@
 """Play one scene in a process of its own: `python -m pipeline.engines.vizdoom SCENE FOLDER`.
 
-SCENE is a `Scene` as JSON. FOLDER receives `frames.npy`, uint8 (T,H,W,3) RGB of the file's size,
-shrunk as they come, and `told.npz`: `num_frames` that were drawn of these, `sound` int16 (N, 2) at
-`scene.SOUND_HZ`, and one array for each field of `Telemetry`. All are short where the episode ended
-early.
+SCENE is a `GameScene` as JSON. FOLDER receives `frames.npy`, uint8 (T, H, W, 3) RGB of the file's
+size, shrunk as they come, and `told.npz`: `num_frames` that were drawn of these, `sound` int16
+(N, 2) at `scene.SOUND_HZ`, and one array for each field of `Telemetry`. All are short where
+the episode ended early.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from vizdoom import Button, GameState
 
 from pipeline.engines.vizdoom.agent import Agent
 from pipeline.engines.vizdoom.game import BUTTONS, PROJECTILES, PUFF, SOUND_TICS, start
-from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, Scene
-from pipeline.engines.vizdoom.telemetry import FRAMES, TOLD, Telemetry, Told
+from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, GameScene
+from pipeline.engines.vizdoom.telemetry import FRAMES, TOLD, Telemetry, TicReading
 
 _NOTHING = [0.0] * len(BUTTONS)
 _MIN_WARM_UP_TICS, _MAX_WARM_UP_TICS = 2 * TIC_HZ + 1, 4 * TIC_HZ
@@ -30,7 +30,7 @@ _TIC_SAMPLES = SOUND_HZ // TIC_HZ
 
 
 def play(
-    scene: Scene, folder: Path, frames: NDArray[np.uint8]
+    scene: GameScene, folder: Path, frames: NDArray[np.uint8]
 ) -> tuple[int, NDArray[np.int16], Telemetry]:
     """Warm up unseen, then record into `frames`, uint8 (T,H,W,3) of the file's size.
 
@@ -54,7 +54,7 @@ def play(
         return bool(is_framed[tic]) or agent.may_fire(tic)
 
     sound: list[NDArray[np.int16]] = []
-    rows: list[Told] = []
+    rows: list[TicReading] = []
     trigger, num_frames, heard_tic = 0.0, 0, -1
     game = start(scene, folder)
     for tic in range(-warm_up, num_heard_tics):
@@ -86,7 +86,7 @@ def play(
     return num_frames, heard, Telemetry.of(rows)
 
 
-def _seen(state: GameState, scene: Scene, tic: int) -> NDArray[np.uint8]:
+def _seen(state: GameState, scene: GameScene, tic: int) -> NDArray[np.uint8]:
     """What a frame shows, at the file's size, of which the engine's is a multiple."""
     on_map = any(first <= tic < last for first, last in scene.map_tics)
     seen = state.automap_buffer if on_map else state.screen_buffer
@@ -103,11 +103,11 @@ def _heard(state: GameState, num_tics: int) -> NDArray[np.int16]:
     return np.array(state.audio_buffer[-num_tics * _TIC_SAMPLES :], np.int16)
 
 
-def _told(state: GameState, agent: Agent) -> Told:
+def _told(state: GameState, agent: Agent) -> TicReading:
     assert state.game_variables is not None
     ammo, slot, damage_taken, x, y = state.game_variables.tolist()
     names = [thing.name for thing in state.objects or []]
-    return Told(
+    return TicReading(
         ammo=ammo,
         slot=slot,
         trigger=0.0,
@@ -124,7 +124,7 @@ def _told(state: GameState, agent: Agent) -> Told:
 def main(scene_json: str, folder_name: str) -> None:
     """Entry point of the process; `told.npz` is written only when the engine survived."""
     folder = Path(folder_name)
-    scene = Scene(**json.loads(scene_json))
+    scene = GameScene(**json.loads(scene_json))
     width, height = scene.shown_size
     frames = np.lib.format.open_memmap(
         folder / FRAMES, "w+", np.uint8, (scene.num_frames, height, width, 3)

@@ -9,8 +9,8 @@ import numpy as np
 from vizdoom import Button, GameState
 
 from pipeline.engines.vizdoom.game import BUTTONS, MONSTERS
-from pipeline.engines.vizdoom.scene import TIC_HZ, Scene
-from pipeline.engines.vizdoom.telemetry import TRIGGER_TICS, Told
+from pipeline.engines.vizdoom.scene import TIC_HZ, GameScene
+from pipeline.engines.vizdoom.telemetry import TRIGGER_TICS, TicReading
 
 _NUM_COLUMNS = 16
 _NEAR = 3.0
@@ -41,7 +41,7 @@ class Agent:
     How it moves is the same however often it looks.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: GameScene) -> None:
         self._scene = scene
         self._num_tics = scene.num_tics
         self._rng = np.random.default_rng([scene.seed, 1])
@@ -75,7 +75,7 @@ class Agent:
         """How far the view reaches along the horizon (0 near, 255 far)."""
         return float(self._room.max())
 
-    def act(self, tic: int, told: Told) -> list[float]:
+    def act(self, tic: int, told: TicReading) -> list[float]:
         """Button values in the order of `game.BUTTONS`; tics below 0 are the warm-up.
 
         `told` is what the game told last.

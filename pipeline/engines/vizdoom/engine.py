@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.engines import damage, display, loudspeaker, process
-from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
+from pipeline.engines.take import Take, UnusableDraw, VideoFormat, draw_format
 from pipeline.engines.vizdoom import openal
 from pipeline.engines.vizdoom.long_scene import draw_long_scene
-from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, Scene, draw_scene
+from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, GameScene, draw_scene
 from pipeline.engines.vizdoom.telemetry import (
     FRAMES,
     TOLD,
@@ -63,7 +63,7 @@ class _Kind:
     """How long and short takes differ."""
 
     name: str
-    draw: Callable[..., Scene]
+    draw: Callable[..., GameScene]
     problem: Callable[[Telemetry, int], str | None]
     timeout_s: float
 
@@ -86,7 +86,7 @@ def _record(kind: _Kind, seed: int, index: int, settings: GameSettings) -> list[
     raise UnusableDraw(reason)
 
 
-def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
+def play_apart(scene: GameScene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
     """Play `scene` in a process of its own, since a bad map takes the whole process with it.
 
     Returns frames uint8 (T,H,W,3) RGB of the file's size, sound int16 (N, 2) at `scene.SOUND_HZ`,
@@ -122,8 +122,8 @@ def _check(sound: np.ndarray, telemetry: Telemetry) -> None:
 
 def _take(
     name: str,
-    form: Format,
-    scene: Scene,
+    form: VideoFormat,
+    scene: GameScene,
     frames: np.ndarray,
     sound: np.ndarray,
     telemetry: Telemetry,

@@ -9,7 +9,7 @@ import numpy as np
 import vizdoom
 from vizdoom import Button, DoomGame, GameVariable, ScreenResolution
 
-from pipeline.engines.vizdoom.scene import FUSED_BARREL, Scene, spending
+from pipeline.engines.vizdoom.scene import FUSED_BARREL, GameScene, spending
 
 BUTTONS = (
     Button.ATTACK,
@@ -98,7 +98,7 @@ _FIRST_TIC = 14
 _CHEATS = ("god", "give weapons", "give ammo", "cl_showsecretmessage 0")
 
 
-def start(scene: Scene, folder: Path) -> DoomGame:
+def start(scene: GameScene, folder: Path) -> DoomGame:
     """Start the engine on `scene`, armed and unhurtable, at a random place of the map.
 
     `folder` receives the engine's own files. Monsters never fire firearms, so that the player's
@@ -143,7 +143,7 @@ def _set_sound(game: DoomGame) -> None:
     game.add_game_args("+snd_efx 0")
 
 
-def _set_picture(game: DoomGame, scene: Scene) -> None:
+def _set_picture(game: DoomGame, scene: GameScene) -> None:
     resolution = f"RES_{scene.width}X{scene.height}"
     game.set_screen_resolution(getattr(ScreenResolution, resolution))
     game.set_screen_format(vizdoom.ScreenFormat.RGB24)

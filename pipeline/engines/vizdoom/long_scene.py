@@ -18,13 +18,13 @@ from pipeline.engines.vizdoom.scene import (
     ROCKETS,
     TIC_HZ,
     WEAPONS,
-    Scene,
+    GameScene,
     draw_scene,
     spending,
 )
 
 if TYPE_CHECKING:
-    from pipeline.engines.take import Format
+    from pipeline.engines.take import VideoFormat
 
 _OTHER_SLOTS = (FISTS, ROCKETS, PLASMA)
 """Fists and chainsaw, rockets and plasma, which are no firearms."""
@@ -38,8 +38,8 @@ _FIREBALLS, _ATTACKS_OTHERWISE = 0.6, 0.6
 
 
 def draw_long_scene(
-    rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool
-) -> Scene:
+    rng: np.random.Generator, form: VideoFormat, duration_s: float, *, shoots: bool
+) -> GameScene:
     """Draw a scene of minutes.
 
     With `shoots` the player engages several times with firearms, between stretches of tens of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from pipeline.engines.take import Format
+    from pipeline.engines.take import VideoFormat
 
 TIC_HZ = 35
 """The game's clock: everything in a recording happens on a tic."""
@@ -82,7 +82,7 @@ MENUS = ("menu_main", "menu_options", "menu_newgame", "menu_display")
 
 
 @dataclass(frozen=True)
-class Scene:
+class GameScene:
     """Everything that decides the pixels of one recording.
 
     `scenario` is a file of ViZDoom's scenarios, or None for a map of the IWAD itself. From the
@@ -157,13 +157,15 @@ class Scene:
         return max(self.num_tics, math.ceil(self.num_frames * TIC_HZ / self.fps - 1e-6))
 
 
-def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool) -> Scene:
+def draw_scene(
+    rng: np.random.Generator, form: VideoFormat, duration_s: float, *, shoots: bool
+) -> GameScene:
     """Draw a scene; those that are meant to shoot vary in the same ways as the others."""
     iwad, scenario, game_map = _draw_map(rng)
     width, height = _size(form, float(rng.choice(_FINENESS)))
     num_tics = int(duration_s * TIC_HZ)
     commands, map_tics = _draw_incidents(rng, num_tics, shoots)
-    return Scene(
+    return GameScene(
         seed=int(rng.integers(1, 2**31)),
         iwad=iwad,
         scenario=scenario,
@@ -224,7 +226,7 @@ def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float
     return round(float(np.exp(rng.uniform(*np.log(limits)))), 2)
 
 
-def _size(form: Format, fineness: float) -> tuple[int, int]:
+def _size(form: VideoFormat, fineness: float) -> tuple[int, int]:
     """Return the engine's size of a file's aspect ratio that is nearest to so many times as fine.
 
     At least as fine as the file, where the engine has such a size.

@@ -37,7 +37,7 @@ _MIN_BRIGHTNESS = 14.0
 _MIN_RANGE = 32.0
 
 
-class Told(NamedTuple):
+class TicReading(NamedTuple):
     """What the game reports on one tic."""
 
     ammo: float
@@ -63,7 +63,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What the game reported, as `Told` has it: arrays of shape (N,), N the number of tics."""
+    """What the game reported, as in `TicReading`: arrays of shape (N,), N the number of tics."""
 
     ammo: np.ndarray
     slot: np.ndarray
@@ -77,10 +77,10 @@ class Telemetry:
     y: np.ndarray
 
     @classmethod
-    def of(cls, tics: Sequence[Told]) -> Telemetry:
+    def of(cls, tics: Sequence[TicReading]) -> Telemetry:
         """Telemetry of what was told of every tic, one after the other."""
-        columns = np.array(tics, np.float64).reshape(len(tics), len(Told._fields)).T
-        return cls(**dict(zip(Told._fields, columns, strict=True)))
+        columns = np.array(tics, np.float64).reshape(len(tics), len(TicReading._fields)).T
+        return cls(**dict(zip(TicReading._fields, columns, strict=True)))
 
     def between(self, start: int, stop: int) -> Telemetry:
         """What was told from one tic on and before another."""

@@ -5,8 +5,8 @@ Times are seconds of a player's clock. Damage does not end a file: its pictures 
 the next key frame. Everything runs in one thread, in which FFmpeg's log tells of each packet.
 """
 
-from pipeline.footage.foreign.picture import Picture
+from pipeline.footage.foreign.picture import ScreenFrame
 from pipeline.footage.foreign.reader import Video
-from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, refusing
+from pipeline.footage.foreign.refusals import Budget, DecodeError, DecodingLimits, refusing
 
-__all__ = ["Budget", "DecodeError", "Limits", "Picture", "Video", "refusing"]
+__all__ = ["Budget", "DecodeError", "DecodingLimits", "ScreenFrame", "Video", "refusing"]

@@ -22,7 +22,7 @@ LONGEST_PICTURE_S = 5.0
 ROUNDING_S = 1e-3
 
 
-class Clock(Protocol):
+class FrameClock(Protocol):
     """Gives decoded frames their times; is told of every packet before its frames."""
 
     def push(self, packet: Any, *, is_lost: bool) -> None:
@@ -89,7 +89,7 @@ def stated_fps(container: str, stream: Any) -> float | None:
     return next((float(rate) for rate in rates if rate and 0 < rate <= _MAX_FPS), None)
 
 
-def clock_of(container: str, codec: str, fps: float | None) -> Clock:
+def clock_of(container: str, codec: str, fps: float | None) -> FrameClock:
     """The clock by which the frames of a container are told."""
     if container in _RAW:
         return _Counter(fps or 25.0)
@@ -112,7 +112,7 @@ class Decoded:
 
 
 @dataclass
-class Shown:
+class TimedFrame:
     """A frame and when it appears and vanishes, in seconds after the start of the file."""
 
     frame: Any
@@ -122,7 +122,7 @@ class Shown:
     after_break: bool = False
 
 
-class Timeline:
+class FrameTimeline:
     """Puts frames one after the other on the clock of a player.
 
     Attributes:
@@ -145,14 +145,14 @@ class Timeline:
         """The last of `zeros_s`; 0 before the first frame."""
         return self.zeros_s[-1] if self.zeros_s else 0.0
 
-    def place(self, frames: Iterable[tuple[Any, Decoded]]) -> Iterator[Shown]:
+    def place(self, frames: Iterable[tuple[Any, Decoded]]) -> Iterator[TimedFrame]:
         """Yield every frame with the times at which it appears and vanishes.
 
         Frames that belong before one already shown are passed over; where the clock begins anew,
         as in recordings joined byte by byte, it goes on after a break. A picture that would stay
         for longer than `LONGEST_PICTURE_S` is followed by a gap.
         """
-        last: Shown | None = None
+        last: TimedFrame | None = None
         # When the last frame came, which for the first may be later than it is shown.
         before_s = 0.0
         shortest_s, longest_s = float("inf"), 0.0
@@ -160,7 +160,7 @@ class Timeline:
             if last is None:
                 if at_s >= _PROMPT_S:
                     self._marks.add("starts_late")
-                last = Shown(frame, number, at_s if at_s >= _PROMPT_S else 0.0)
+                last = TimedFrame(frame, number, at_s if at_s >= _PROMPT_S else 0.0)
                 before_s = at_s
                 continue
             is_gap = at_s - last.start_s > LONGEST_PICTURE_S
@@ -172,7 +172,7 @@ class Timeline:
                 longest_s = max(longest_s, self.step_s)
             last.end_s = last.start_s + self.step_s if is_gap else at_s
             yield last
-            last = Shown(frame, number, at_s, after_break=is_gap or begins_anew)
+            last = TimedFrame(frame, number, at_s, after_break=is_gap or begins_anew)
             before_s = at_s
         if last is None:
             return

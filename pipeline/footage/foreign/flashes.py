@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.footage.foreign.picture import Picture, reduced, shape
+from pipeline.footage.foreign.picture import ScreenFrame, reduced, shape
 
 Cells = NDArray[np.uint8]
 
@@ -31,7 +31,7 @@ _MIN_NEW_SHARE = 0.5
 _AROUND = np.ones((5, 5), np.uint8)
 
 
-def keep(frames: Iterable[tuple[Picture, bool]]) -> Iterator[Picture]:
+def keep(frames: Iterable[tuple[ScreenFrame, bool]]) -> Iterator[ScreenFrame]:
     """Yield one picture an index: what is on the screen at its time, or a flash soon after.
 
     Two pictures and the brightness of three are held.
@@ -41,8 +41,8 @@ def keep(frames: Iterable[tuple[Picture, bool]]) -> Iterator[Picture]:
             or is passed over between that time and the next.
     """
     keeper = Keeper()
-    waiting: Picture | None = None
-    last: Picture | None = None
+    waiting: ScreenFrame | None = None
+    last: ScreenFrame | None = None
     try:
         for picture, is_on_screen in frames:
             if picture.after_break and waiting is not None:
@@ -65,7 +65,7 @@ def keep(frames: Iterable[tuple[Picture, bool]]) -> Iterator[Picture]:
         yield _chosen(keeper, waiting, last)
 
 
-def _chosen(keeper: Keeper, waiting: Picture, after: Picture | None) -> Picture:
+def _chosen(keeper: Keeper, waiting: ScreenFrame, after: ScreenFrame | None) -> ScreenFrame:
     found = None if after is None else keeper.lost(after)
     if found is None:
         return waiting
@@ -82,16 +82,16 @@ class Keeper:
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
-        self._shown: Picture | None = None
+        self._shown: ScreenFrame | None = None
         self._before: Cells | None = None
         self._around: Cells | None = None
-        self._found: tuple[int, Picture, Cells] | None = None
+        self._found: tuple[int, ScreenFrame, Cells] | None = None
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: ScreenFrame) -> None:
         """Begin anew with a picture on the screen at a time of the grid."""
         self._shown, self._before, self._found = picture, None, None
 
-    def skip(self, picture: Picture) -> None:
+    def skip(self, picture: ScreenFrame) -> None:
         """Pass over a picture that is on the screen at no time of the grid."""
         assert self._shown is not None
         if picture.damaged:
@@ -107,7 +107,7 @@ class Keeper:
         if self._found is None or risen > self._found[0]:
             self._found = risen, picture, cells
 
-    def lost(self, after: Picture) -> Picture | None:
+    def lost(self, after: ScreenFrame) -> ScreenFrame | None:
         """The picture passed over whose flash neither the one shown nor the one after shows."""
         if self._found is None or self._before is None:
             return None
@@ -122,7 +122,7 @@ class Keeper:
         num_new = np.count_nonzero(cells >= level) - others
         return picture if num_new >= _MIN_NEW_SHARE * np.count_nonzero(risen >= level) else None
 
-    def _cells(self, picture: Picture) -> Cells:
+    def _cells(self, picture: ScreenFrame) -> Cells:
         """Mean luma of the cells of a grid over the picture, uint8 (36, 64)."""
         small = self._reformatter.reformat(
             picture.frame,

@@ -89,7 +89,7 @@ def cut_off(channels: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class SoundBlock:
     """Samples of all channels that follow each other.
 
     Attributes:
@@ -129,7 +129,7 @@ class Heard:
         return self if self.mean is None else replace(self, samples=self.mean, mean=None)
 
 
-def heard(placed: Iterable[Placed], marks: set[str]) -> Iterator[Heard]:
+def heard(placed: Iterable[SoundBlock], marks: set[str]) -> Iterator[Heard]:
     """Mix the channels of a track to one.
 
     In each quarter of a second, counted from where the samples begin, a channel that cancels one
@@ -160,7 +160,7 @@ def heard(placed: Iterable[Placed], marks: set[str]) -> Iterator[Heard]:
 class _Mix:
     """Mixes samples of one rate and number of channels that follow each other."""
 
-    def __init__(self, first: Placed, marks: set[str]) -> None:
+    def __init__(self, first: SoundBlock, marks: set[str]) -> None:
         self.num_channels = len(first.channels)
         self._first, self._marks = first, marks
         # One channel is heard as it comes: a stream should not wait for it.

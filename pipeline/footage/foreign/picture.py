@@ -10,7 +10,7 @@ MAX_HELD_PIXELS = 4096 * 2304
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ScreenFrame:
     """The frame on the screen at time index / fps.
 
     Attributes:

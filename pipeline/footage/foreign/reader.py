@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.footage.foreign import clocks, damage, flashes, streams
-from pipeline.footage.foreign.clocks import ROUNDING_S, Decoded, Timeline
+from pipeline.footage.foreign.clocks import ROUNDING_S, Decoded, FrameTimeline
 from pipeline.footage.foreign.interlace import deinterlaced
-from pipeline.footage.foreign.picture import Picture, reduced, shape
-from pipeline.footage.foreign.refusals import DecodeError, Limits, hostile_errors, refusing
+from pipeline.footage.foreign.picture import ScreenFrame, reduced, shape
+from pipeline.footage.foreign.refusals import DecodeError, DecodingLimits, hostile_errors, refusing
 
 # Pixels wider or higher than this many times their other side are a mistake in the header.
 _MAX_ASPECT = 4.0
@@ -36,7 +36,7 @@ class Video:
         DecodeError: from the constructor and from `pictures`.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: DecodingLimits) -> None:
         self._limits = limits
         self._damage = damage.Damage()
         self._num_packets = 0
@@ -68,7 +68,7 @@ class Video:
         self.aspect = self._read_aspect()
         self._clock = clocks.clock_of(self.container, self.codec, self.fps)
         start = self._file.start_time
-        self._timeline = Timeline(
+        self._timeline = FrameTimeline(
             None if start is None else start / 1e6,
             1 / self.fps if self.fps else _USUAL_STEP_S,
             self._limits.max_duration_s,
@@ -90,14 +90,14 @@ class Video:
 
     @property
     def zeros_s(self) -> tuple[float, ...]:
-        """Give where a player's clock begins on that of the file, as `Timeline.zeros_s` has it."""
+        """Return when a player's clock begins on that of the file; see `FrameTimeline.zeros_s`."""
         return tuple(self._timeline.zeros_s)
 
     def is_damaged(self, first_number: int, last_number: int) -> bool:
         """Give whether damage found so far touches one of the frames from one number to another."""
         return self._damage.touches(first_number, last_number)
 
-    def pictures(self, fps: float) -> Iterator[Picture]:
+    def pictures(self, fps: float) -> Iterator[ScreenFrame]:
         """Yield the frames on the screen at times 0, 1/fps, 2/fps … of a player's clock.
 
         That clock begins where the file does, with its sound, say, or with pictures that cannot be
@@ -115,7 +115,7 @@ class Video:
             self.marks.add("damaged")
         self._check_end()
 
-    def _on_screen(self, fps: float) -> Iterator[tuple[Picture, bool]]:
+    def _on_screen(self, fps: float) -> Iterator[tuple[ScreenFrame, bool]]:
         """Every frame, and whether it is on the screen at the time of its index or passed over."""
         index, after_break = 0, False
         last_shape: tuple[Any, ...] | None = None
@@ -127,7 +127,9 @@ class Video:
             after_break |= shown.after_break
             is_damaged = self.is_damaged(shown.number, shown.number)
             if index / fps >= shown.end_s - ROUNDING_S:
-                passed = Picture(index - 1, shown.frame, 1, shown.number, is_damaged, after_break)
+                passed = ScreenFrame(
+                    index - 1, shown.frame, 1, shown.number, is_damaged, after_break
+                )
                 yield passed, False
             else:
                 frame, reduction = reduced(shown.frame)
@@ -136,7 +138,9 @@ class Video:
                     after_break = True
                 last_shape = shape(frame)
             while index / fps < shown.end_s - ROUNDING_S:
-                picture = Picture(index, frame, reduction, shown.number, is_damaged, after_break)
+                picture = ScreenFrame(
+                    index, frame, reduction, shown.number, is_damaged, after_break
+                )
                 yield picture, True
                 index, after_break = index + 1, False
             self.duration_s = shown.end_s

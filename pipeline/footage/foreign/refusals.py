@@ -23,7 +23,7 @@ class OutputError(DecodeError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class DecodingLimits:
     """What a foreign file may cost: pixels of a frame, its length, and what its clips take."""
 
     max_pixels: int

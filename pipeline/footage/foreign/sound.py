@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.footage.foreign import damage, mixing, streams
-from pipeline.footage.foreign.mixing import Heard, Placed
-from pipeline.footage.foreign.refusals import Limits, hostile_errors, refusing
+from pipeline.footage.foreign.mixing import Heard, SoundBlock
+from pipeline.footage.foreign.refusals import DecodingLimits, hostile_errors, refusing
 
 RATES_HZ = (4_000, 192_000)
 """The lowest and the highest rate that is read; of others no recorder writes sound."""
@@ -52,7 +52,7 @@ class Sound:
             or gave what is no sound, and all that follows where the rate changes all the time.
     """
 
-    def __init__(self, path: Path, limits: Limits, zeros_s: Sequence[float]) -> None:
+    def __init__(self, path: Path, limits: DecodingLimits, zeros_s: Sequence[float]) -> None:
         """Open a file whose pictures have been read.
 
         Args:
@@ -104,7 +104,7 @@ class Sound:
         """
         return mixing.heard(self._placed(), self.marks)
 
-    def _placed(self) -> Iterator[Placed]:
+    def _placed(self) -> Iterator[SoundBlock]:
         if self._stream is None:
             return
         track = _Track(self._zeros_s, self.marks)
@@ -192,7 +192,7 @@ class _Track:
 
     def place(
         self, time_s: float | None, rate: int, channels: NDArray[np.float64]
-    ) -> Placed | None:
+    ) -> SoundBlock | None:
         """Tell when samples (channels, n) are heard; None for those that repeat an earlier time."""
         begins = self._rate != rate
         at_s = self.end_s if time_s is None else self._on_players_clock(time_s)
@@ -220,7 +220,7 @@ class _Track:
         start_s = self._start_s + self._count / rate
         self._count += channels.shape[1]
         self.end_s = self._start_s + self._count / rate
-        return Placed(start_s, rate, channels, begins)
+        return SoundBlock(start_s, rate, channels, begins)
 
     def _on_players_clock(self, time_s: float) -> float:
         at_s = time_s - self._zeros_s[self._epoch]

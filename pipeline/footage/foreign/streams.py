@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.footage.foreign.refusals import DecodeError, Limits, hostile_errors
+from pipeline.footage.foreign.refusals import DecodeError, DecodingLimits, hostile_errors
 
 # Demuxers of one self-contained file. Not here: playlists (hls, dash, concat, imf), numbered
 # images (image2), text that names files (subtitles, ffmetadata), devices, and raw samples.
@@ -22,7 +22,7 @@ _MAX_READ_ERRORS = 64
 _MAX_TRIED = 300
 
 
-def open_file(path: Path, limits: Limits) -> Any:
+def open_file(path: Path, limits: DecodingLimits) -> Any:
     """Open a file of `CONTAINERS` as an `av.container.InputContainer`.
 
     Raises:
@@ -70,7 +70,7 @@ def heed_warnings() -> None:
     logging.getLogger("libav").setLevel(logging.ERROR)
 
 
-def choose(file: Any, path: Path, limits: Limits) -> tuple[int, bool]:
+def choose(file: Any, path: Path, limits: DecodingLimits) -> tuple[int, bool]:
     """Number of the video stream that a player shows, and whether there are several.
 
     Pictures attached to a file, such as covers and thumbnails, are none. Of several streams that
@@ -157,7 +157,7 @@ def read_packets(file: Any, *streams: Any) -> Iterator[Read]:
             return
 
 
-def _num_pictures(path: Path, index: int, limits: Limits) -> int:
+def _num_pictures(path: Path, index: int, limits: DecodingLimits) -> int:
     """Return how many pictures the first packets of a stream give: 0, 1, or 2 for more."""
     found = 0
     with open_file(path, limits) as file:

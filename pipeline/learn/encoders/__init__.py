@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.config import EncoderConfig, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.learn.encoders import dino, yamnet
-from pipeline.learn.encoders.base import Ear, Encoder, Joined
+from pipeline.learn.encoders.base import Encoder, Joined, SoundEncoder
 
 NONE = "none"
 """The name that asks for no encoder."""
@@ -52,7 +52,7 @@ def _build(key: str, one: EncoderConfig) -> Encoder:
     )
 
 
-def build_sound(name: str) -> Ear:
+def build_sound(name: str) -> SoundEncoder:
     """The encoder of sound of a name, with its published weights.
 
     Raises:
@@ -61,9 +61,9 @@ def build_sound(name: str) -> Ear:
     if name == yamnet.NAME:
         return yamnet.Yamnet.published()
     if name.startswith(HF):
-        from pipeline.learn.encoders.hf_ear import HfEar
+        from pipeline.learn.encoders.hf_ear import HfSoundEncoder
 
-        return HfEar.from_checkpoint(name.removeprefix(HF))
+        return HfSoundEncoder.from_checkpoint(name.removeprefix(HF))
     raise UserError(
         f"conf/embed.yaml: sound.name={name} is no encoder that knows gunshots; take "
         f"{yamnet.NAME}, {HF}<folder or hub id> of a classifier of sounds, or {NONE}"
@@ -88,9 +88,9 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
 
             return HfEncoder.from_architecture(**values)
         case "hf_ear":
-            from pipeline.learn.encoders.hf_ear import HfEar
+            from pipeline.learn.encoders.hf_ear import HfSoundEncoder
 
-            return HfEar.from_architecture(**values)
+            return HfSoundEncoder.from_architecture(**values)
         case Joined.NAME:
             return Joined([rebuild(part) for part in values["parts"]])
         case name:

@@ -51,7 +51,7 @@ class Encoder(nn.Module, ABC):
         """
 
 
-class Ear(Encoder):
+class SoundEncoder(Encoder):
     """An encoder of sound whose features tell how much it sounds like firearms."""
 
     modality = "sound"

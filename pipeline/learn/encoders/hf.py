@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 from pipeline.learn import hub
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.hf_kinds import KINDS, Kind, fresh_model, tower_of, without_unused
+from pipeline.learn.encoders.hf_kinds import (
+    KINDS,
+    HfModelType,
+    fresh_model,
+    tower_of,
+    without_unused,
+)
 from pipeline.learn.encoders.hf_sound import Preparation, heard, read_sound
 from pipeline.learn.pixels import Pixels, first_of, side_of
 
@@ -240,7 +246,7 @@ def _refuse_other_side(size: int, own: int | None, asked: str) -> None:
 
 
 def _read_pixels(
-    asked: str, name: str, kind: Kind, config: Mapping[str, Any], size: int | None
+    asked: str, name: str, kind: HfModelType, config: Mapping[str, Any], size: int | None
 ) -> Pixels:
     own = _own_side(config)
     try:
@@ -279,7 +285,7 @@ def _plain(config: Any) -> dict[str, Any]:
     return hub.own_values(config) | {name: hub.own_values(part) for name, part in parts.items()}
 
 
-def _read_model(asked: str, name: str, kind: Kind, config: Any) -> nn.Module:
+def _read_model(asked: str, name: str, kind: HfModelType, config: Any) -> nn.Module:
     """The part of a checkpoint that encodes, its weights rounded to half precision."""
     import transformers
 

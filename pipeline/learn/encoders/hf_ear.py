@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from pipeline.learn import hub
-from pipeline.learn.encoders.base import Ear
+from pipeline.learn.encoders.base import SoundEncoder
 from pipeline.learn.encoders.hf_kinds import KINDS
 from pipeline.learn.encoders.hf_sound import Preparation, read_sound
 from pipeline.learn.encoders.yamnet import FIREARMS, LABELS
@@ -21,7 +21,7 @@ NAMES = LABELS[FIREARMS]
 _KNOWN = {name.casefold() for name in NAMES}
 
 
-class HfEar(Ear):
+class HfSoundEncoder(SoundEncoder):
     """The logits of all classes of a classifier, of which some are of firearms.
 
     A sound is prepared by the checkpoint's own feature extractor, and heard as it is: unlike
@@ -61,7 +61,7 @@ class HfEar(Ear):
         self.eval()
 
     @classmethod
-    def from_checkpoint(cls, name: str) -> HfEar:
+    def from_checkpoint(cls, name: str) -> HfSoundEncoder:
         """With the trained weights in a folder or of a hub id, rounded to half precision.
 
         Detectors keep them so, and what is embedded for training has to be what they hear. Warns
@@ -113,7 +113,7 @@ class HfEar(Ear):
         labels: Sequence[str],
         sound: Mapping[str, Any],
         provenance: Mapping[str, str],
-    ) -> HfEar:
+    ) -> HfSoundEncoder:
         """Return what `architecture` describes, without weights; needs neither the folder nor the
         hub.
 
@@ -157,7 +157,7 @@ class HfEar(Ear):
         """Return where the weights of the network come from."""
         return [dict(self._provenance)]
 
-    def train(self, mode: bool = True) -> HfEar:
+    def train(self, mode: bool = True) -> HfSoundEncoder:
         """Stays as it is for use: nothing of it is trained."""
         super().train(False)
         return self

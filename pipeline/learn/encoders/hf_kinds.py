@@ -13,7 +13,7 @@ from pipeline.learn.hub import config_of
 
 
 @dataclass(frozen=True)
-class Kind:
+class HfModelType:
     """Holds what is particular to the models of one `model_type`."""
 
     modality: Modality
@@ -29,36 +29,38 @@ class Kind:
     """Class of transformers that prepares sound."""
 
 
-_TOKEN = Kind("picture", "token", 1)
-_POOLED = Kind("picture", "pooled")
-_CONVOLUTIONS = Kind("picture", "pooled", any_size=True)
-_WAVES = Kind("sound", extractor="Wav2Vec2FeatureExtractor")
+_TOKEN = HfModelType("picture", "token", 1)
+_POOLED = HfModelType("picture", "pooled")
+_CONVOLUTIONS = HfModelType("picture", "pooled", any_size=True)
+_WAVES = HfModelType("sound", extractor="Wav2Vec2FeatureExtractor")
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, HfModelType] = {
     "beit": _TOKEN,
     # Its class token is normalised only where it is pooled.
-    "clip_vision_model": Kind("picture", "pooled", 1),
+    "clip_vision_model": HfModelType("picture", "pooled", 1),
     "convnext": _CONVOLUTIONS,
     "convnextv2": _CONVOLUTIONS,
     "data2vec-vision": _TOKEN,
-    "deit": Kind("picture", "token", 2),
-    "dinov2": Kind("picture", "token", 1, any_size=True),
-    "dinov2_with_registers": Kind("picture", "token", 1, any_size=True),
-    "dinov3_convnext": Kind("picture", "token", 1, any_size=True),
-    "dinov3_vit": Kind("picture", "token", 1, any_size=True),
-    "ijepa": Kind("picture"),
-    "resnet": Kind("picture", any_size=True),
+    "deit": HfModelType("picture", "token", 2),
+    "dinov2": HfModelType("picture", "token", 1, any_size=True),
+    "dinov2_with_registers": HfModelType("picture", "token", 1, any_size=True),
+    "dinov3_convnext": HfModelType("picture", "token", 1, any_size=True),
+    "dinov3_vit": HfModelType("picture", "token", 1, any_size=True),
+    "ijepa": HfModelType("picture"),
+    "resnet": HfModelType("picture", any_size=True),
     "siglip_vision_model": _POOLED,
     "swin": _POOLED,
     "swinv2": _POOLED,
     "vit": _TOKEN,
     "vit_msn": _TOKEN,
-    "timesformer": Kind("video", "token", 1),
-    "videomae": Kind("video"),
-    "vivit": Kind("video", "token", 1),
-    "vjepa2": Kind("video", any_size=True),
-    "audio-spectrogram-transformer": Kind("sound", "token", 2, extractor="ASTFeatureExtractor"),
-    "clap_audio_model": Kind(
+    "timesformer": HfModelType("video", "token", 1),
+    "videomae": HfModelType("video"),
+    "vivit": HfModelType("video", "token", 1),
+    "vjepa2": HfModelType("video", any_size=True),
+    "audio-spectrogram-transformer": HfModelType(
+        "sound", "token", 2, extractor="ASTFeatureExtractor"
+    ),
+    "clap_audio_model": HfModelType(
         "sound", whole=("ClapModel", "audio_model"), extractor="ClapFeatureExtractor"
     ),
     "data2vec-audio": _WAVES,
@@ -68,7 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "wav2vec2": _WAVES,
     "wav2vec2-conformer": _WAVES,
     "wavlm": _WAVES,
-    "whisper": Kind(
+    "whisper": HfModelType(
         "sound", whole=("WhisperModel", "encoder"), extractor="WhisperFeatureExtractor"
     ),
 }
@@ -102,7 +104,7 @@ def fresh_model(model_type: str, config: Mapping[str, Any]) -> nn.Module:
     return transformers.AutoModel.from_config(made_of, trust_remote_code=False)
 
 
-def without_unused(model: Any, kind: Kind) -> Any:
+def without_unused(model: Any, kind: HfModelType) -> Any:
     """The model without parts whose output nobody asks for, many of which were never trained."""
     if hasattr(model, "predictor"):
         # V-JEPA 2 guesses hidden patches with it.

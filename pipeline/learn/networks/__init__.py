@@ -8,16 +8,16 @@ from typing import Any
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.networks import flash, hf, members, own, product
-from pipeline.learn.networks.base import Kind, Network, Rebuilding
+from pipeline.learn.networks.base import Network, NetworkFactory, Rebuilding
 
 OWN = "own"
 """The network of any `module:factory`."""
-NETWORKS: dict[str, Kind] = {
-    "flash": flash.KIND,
-    "hf": hf.KIND,
-    "members": members.KIND,
-    OWN: own.KIND,
-    "product": product.KIND,
+NETWORKS: dict[str, NetworkFactory] = {
+    "flash": flash.FACTORY,
+    "hf": hf.FACTORY,
+    "members": members.FACTORY,
+    OWN: own.FACTORY,
+    "product": product.FACTORY,
 }
 """By the name in `Network.architecture()`, with which `model.name` begins too."""
 
@@ -30,9 +30,9 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
     Raises:
         UserError: an unknown name, or settings that do not fit each other or the network.
     """
-    kind = _kind_of(model.name)
-    assert kind.build is not None
-    return kind.build(model, clip)
+    factory = _factory_of(model.name)
+    assert factory.build is not None
+    return factory.build(model, clip)
 
 
 def rebuild(architecture: Mapping[str, Any], trusted_factory: str | None = None) -> Network:
@@ -66,11 +66,11 @@ def outside_hashes(name: str) -> dict[str, str]:
     Raises:
         UserError: an unknown name.
     """
-    return _kind_of(name).outside_hashes(name)
+    return _factory_of(name).outside_hashes(name)
 
 
-def _kind_of(name: str) -> Kind:
-    """The kind of network that a `model.name` asks for."""
+def _factory_of(name: str) -> NetworkFactory:
+    """The factory of the network that a `model.name` asks for."""
     prefix, colon, _ = name.partition(":")
     choices = {key: kind for key, kind in NETWORKS.items() if kind.build and key != OWN}
     if prefix in choices and bool(colon) == bool(choices[prefix].argument):

@@ -1,6 +1,6 @@
 """The contract of a network: what training, scoring and export ask of it.
 
-A network is one module of this folder, which ends with its `Kind`, and one line of
+A network is one module of this folder, which ends with its `NetworkFactory`, and one line of
 `networks.NETWORKS`. What can be set of it is a section of `config.ModelConfig`.
 """
 
@@ -132,7 +132,7 @@ class Rebuilding:
 
 
 @dataclass(frozen=True)
-class Kind:
+class NetworkFactory:
     """Tells how the networks of a name are made."""
 
     rebuild: Callable[[Mapping[str, Any], Rebuilding], Network]

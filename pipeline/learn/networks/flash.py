@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
-from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
+from pipeline.learn.networks.base import Network, NetworkFactory, Rebuilding, State, Streaming
 from pipeline.learn.networks.layers import fresh_head
 
 _MOST_CELLS = 32
@@ -249,4 +249,4 @@ def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> FlashNet:
     return FlashNet(**{name: value for name, value in values.items() if name != "counted"})
 
 
-KIND = Kind(build=_build, rebuild=_rebuild)
+FACTORY = NetworkFactory(build=_build, rebuild=_rebuild)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn import encoders
-from pipeline.learn.encoders.base import Ear
+from pipeline.learn.encoders.base import SoundEncoder
 from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.store.pcm import FULL_SCALE
 from pipeline.store.sound import QUIET_RMS
@@ -46,7 +46,7 @@ class HeardNet(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, encoder: Ear, *, num_samples: int, num_frames: int, every_frames: int
+        self, encoder: SoundEncoder, *, num_samples: int, num_frames: int, every_frames: int
     ) -> None:
         super().__init__()
         check_every(every_frames, num_frames)
@@ -83,7 +83,7 @@ class HeardNet(nn.Module):
                 stream, or other bounds than those that are kept here.
         """
         encoder = encoders.rebuild(architecture["encoder"])
-        if not isinstance(encoder, Ear):
+        if not isinstance(encoder, SoundEncoder):
             raise ValueError(f"{architecture['encoder']} knows no class of firearms")
         if architecture["bounds"] != [MOST_AGAINST, MOST_FOR]:
             raise ValueError(f"what it hears is bounded by {architecture['bounds']}")

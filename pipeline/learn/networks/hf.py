@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.hub import commit_of
-from pipeline.learn.networks.base import Kind, Network, ParameterGroup, Rebuilding
+from pipeline.learn.networks.base import Network, NetworkFactory, ParameterGroup, Rebuilding
 from pipeline.learn.networks.hub import fresh_backbone, read_checkpoint
 from pipeline.learn.networks.layers import fresh_head
 from pipeline.learn.pixels import Pixels
@@ -240,7 +240,7 @@ def _named(name: str) -> str:
     return name.partition(":")[2]
 
 
-KIND = Kind(
+FACTORY = NetworkFactory(
     build=_build,
     rebuild=_rebuild,
     argument="<folder or hub id>",

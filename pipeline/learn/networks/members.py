@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
+from pipeline.learn.networks.base import Network, NetworkFactory, Rebuilding, State, Streaming
 
 
 @dataclass(frozen=True)
@@ -145,4 +145,4 @@ def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> MembersNet:
     )
 
 
-KIND = Kind(rebuild=_rebuild)
+FACTORY = NetworkFactory(rebuild=_rebuild)

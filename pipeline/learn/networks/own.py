@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
-from pipeline.learn.networks.base import Kind, Network, ParameterGroup, Rebuilding
+from pipeline.learn.networks.base import Network, NetworkFactory, ParameterGroup, Rebuilding
 from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
 
@@ -116,4 +116,4 @@ def _outside_hashes(name: str) -> dict[str, str]:
     return {} if module.__file__ is None else {name: workdir.file_sha256(Path(module.__file__))}
 
 
-KIND = Kind(build=_build, rebuild=_rebuild, outside_hashes=_outside_hashes)
+FACTORY = NetworkFactory(build=_build, rebuild=_rebuild, outside_hashes=_outside_hashes)

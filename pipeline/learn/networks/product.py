@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
+from pipeline.learn.networks.base import Network, NetworkFactory, Rebuilding, State, Streaming
 from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
@@ -211,4 +211,4 @@ def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> ProductNet:
     )
 
 
-KIND = Kind(rebuild=_rebuild)
+FACTORY = NetworkFactory(rebuild=_rebuild)

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.commands import score
 from pipeline.commands.evaluation import scoring
-from pipeline.commands.evaluation.scoring import Scoring
+from pipeline.commands.evaluation.scoring import SampleScoring
 from pipeline.commands.score import part
 from pipeline.commands.score.folder import Folder
 from pipeline.commands.score.listing import Given
@@ -66,7 +66,7 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(
     point = operating_point.read(project / "reports", detector.sha256)
     assert isinstance(point, OperatingPoint)
     with Kept(project / "work", "score") as kept:
-        judged = Scoring.begin(evaluate, detector, kept).collection(str(own), point.choice)
+        judged = SampleScoring.begin(evaluate, detector, kept).collection(str(own), point.choice)
     assert judged.files is not None
 
     listing = write_listing(own / "listing.csv", names)
@@ -91,7 +91,7 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(
 def test_a_file_alerts_when_watch_would(project: Path) -> None:
     own = project / "own"
     names = write_files(own, 4, num_frames=70)
-    detector, limits = Detector.load(project / "models"), foreign.Limits(10**6, 60, 100)
+    detector, limits = Detector.load(project / "models"), foreign.DecodingLimits(10**6, 60, 100)
     form = detector.card.clip
     watched: dict[str, list[tuple[float, float]]] = {}
     for name in names:

@@ -11,7 +11,7 @@ from pipeline.engines.acoustics.room import ROOMS, Room
 from pipeline.engines.acoustics.scene import (
     Ambience,
     FilmMix,
-    Gait,
+    Footsteps,
     Microphone,
     SoundEvent,
     SoundScene,
@@ -99,7 +99,7 @@ def test_ambience_has_its_level_its_gusts_and_its_steps() -> None:
     power = np.abs(np.fft.rfft(windy)) ** 2
     assert power[: 4 * 200].sum() > 0.9 * power.sum()
     strikes = (0.5, 1.1, 1.7)
-    walked = alone(Ambience(hush_db=20, gait=Gait(strikes), cloth=0.0))
+    walked = alone(Ambience(hush_db=20, gait=Footsteps(strikes), cloth=0.0))
     still = alone(Ambience(hush_db=20))
     steps = np.abs(walked - still)
     for time_s in strikes:

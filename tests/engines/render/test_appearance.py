@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.engines.render.appearance.camera import AutoExposure, SensorCamera
-from pipeline.engines.render.appearance.effects import Flash, View, draw_sun, row_overlap
+from pipeline.engines.render.appearance.effects import CameraPose, Flash, draw_sun, row_overlap
 from pipeline.engines.render.appearance.fleet import FLEETS, draw_camera
 from pipeline.engines.render.appearance.hud import SKINS, Hud, HudState
 from pipeline.engines.render.appearance.lens import PinholeLens
@@ -88,7 +88,7 @@ def test_a_wrong_white_balance_settles():
 
 
 def test_the_sun_shines_only_where_the_sky_is_bare():
-    view = View(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
+    view = CameraPose(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
     ahead, light = np.array((0, 1, 0), np.float32), np.full(3, 20, np.float32)
     for depth, bright in ((1e3, True), (5.0, False)):
         image = np.zeros((HEIGHT, WIDTH, 3), np.float32)

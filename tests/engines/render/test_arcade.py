@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from pipeline.engines.render.appearance import arcade
-from pipeline.engines.render.appearance.effects import View
+from pipeline.engines.render.appearance.effects import CameraPose
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 
 WIDTH, HEIGHT = 64, 36
-VIEW = View(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
+VIEW = CameraPose(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
 AHEAD, BEHIND = np.array((0.0, 4.0, 0.0)), np.array((0.0, -4.0, 0.0))
 FAR = np.full((HEIGHT, WIDTH), 50.0, np.float32)
 NEAR = np.full_like(FAR, 2.0)

@@ -3,9 +3,9 @@ import pytest
 
 from pipeline.engines.render.appearance.effects import (
     Brass,
+    CameraPose,
     Flash,
     Puff,
-    View,
     draw_brass,
     draw_flash,
     draw_puffs,
@@ -16,10 +16,10 @@ from pipeline.engines.render.motion import CAMERA_IN_BODY
 from pipeline.engines.render.script import write_script
 from pipeline.engines.render.staged_view import NUM_SAMPLES, row_times
 from pipeline.engines.render.world import lighting
-from pipeline.engines.take import Format
+from pipeline.engines.take import VideoFormat
 
 WIDTH, HEIGHT = 64, 36
-VIEW = View(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
+VIEW = CameraPose(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
 AHEAD, BEHIND = np.array((0.0, 4.0, 0.0)), np.array((0.0, -4.0, 0.0))
 STILL, WHITE = np.zeros(3), np.ones(3)
 FAR = np.full((HEIGHT, WIDTH), 50.0, np.float32)
@@ -121,7 +121,7 @@ def filmed() -> BodyCameraTake:
         for index in range(30):
             script = write_script("bodycam", 3, index, 1.5)
             if script.own_discharges_s:
-                return BodyCameraTake(script, Format(64, 36, 10.0, 100, 30))
+                return BodyCameraTake(script, VideoFormat(64, 36, 10.0, 100, 30))
     raise AssertionError("nobody fires")
 
 

@@ -9,9 +9,9 @@ from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.hero import Hero
 from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.script import NUM_CELLS, DesignCell, Script, write_script
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
-FORMAT = Format(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
+FORMAT = VideoFormat(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
 DURATION_S = 1.6
 
 

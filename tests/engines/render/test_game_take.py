@@ -8,9 +8,9 @@ from pipeline.engines.render.appearance import arcade
 from pipeline.engines.render.appearance.hud import SKINS
 from pipeline.engines.render.game_take import ArcadePlayer, GameTake
 from pipeline.engines.render.script import write_script
-from pipeline.engines.take import Format
+from pipeline.engines.take import VideoFormat
 
-FORMAT = Format(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
+FORMAT = VideoFormat(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
 DURATION_S = 1.5
 
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from pipeline.engines.render.appearance.effects import View
+from pipeline.engines.render.appearance.effects import CameraPose
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.appearance.lights import Light, Pulse, Sparks, draw_sparks
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 
 WIDTH, HEIGHT = 64, 36
-VIEW = View(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
+VIEW = CameraPose(CAMERA_IN_BODY, np.zeros(3), PinholeLens(WIDTH, HEIGHT, 60))
 AHEAD = np.array((0.0, 4.0, 0.0))
 FAR = np.full((HEIGHT, WIDTH), 50.0, np.float32)
 

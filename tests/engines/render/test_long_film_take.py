@@ -11,11 +11,11 @@ from pipeline.engines.film import RECIPE, record_long
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.long_film_take import LongFilmTake
 from pipeline.engines.render.sound import long_sound_scene
-from pipeline.engines.take import Format, Take, UnusableDraw
+from pipeline.engines.take import Take, UnusableDraw, VideoFormat
 from tests.engines.rendered import digest, digest_of_another_process
 
 SEED, FIRING, QUIET = 5, 0, 1
-FORMAT = Format(64, 36, 5.0, 100, 30)
+FORMAT = VideoFormat(64, 36, 5.0, 100, 30)
 SETTINGS = RenderSettings(num_recordings=4, duration_s=20.0, heights=[36], rates_fps=[5.0])
 
 

@@ -14,12 +14,12 @@ from pipeline.engines.render.episodes import LongScript, cell_of, is_in_sight, p
 from pipeline.engines.render.long_take import LongCameraTake
 from pipeline.engines.render.script import LOCATIONS
 from pipeline.engines.render.set_ups import look_at
-from pipeline.engines.take import Format, Take
+from pipeline.engines.take import Take, VideoFormat
 from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
 
 SEED, FIRING = 5, 0
-FORMAT = Format(64, 48, 5.0, 100, 30)
+FORMAT = VideoFormat(64, 48, 5.0, 100, 30)
 SETTINGS = RenderSettings(num_recordings=4, duration_s=70.0, heights=[48], rates_fps=[5.0])
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.engines.render.appearance.fleet import FLEETS, draw_camera
 from pipeline.engines.render.appearance.recorder import film
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
-FORMAT = Format(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
+FORMAT = VideoFormat(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
 STRIPES = np.tile(np.linspace(0.1, 2, 64, dtype=np.float32)[:, None], (48, 1, 3))
 
 

@@ -23,10 +23,10 @@ from pipeline.engines.render.script import Script
 from pipeline.engines.render.sound import Listener, camera_microphone, sound_scene
 from pipeline.engines.render.takes import Appearance
 from pipeline.engines.render.world.interiors import corridor
-from pipeline.engines.take import Format
+from pipeline.engines.take import VideoFormat
 
 LONG_S = 2.0
-FORMAT = Format(width=64, height=48, fps=15.0, kbit_s=100, keyint=30)
+FORMAT = VideoFormat(width=64, height=48, fps=15.0, kbit_s=100, keyint=30)
 HIGH = np.array((0.0, 0.0, 1.4))
 QUIET = 11, 9
 FIRED = (DISCHARGE, BLANK)

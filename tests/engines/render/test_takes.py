@@ -12,7 +12,7 @@ from pipeline.engines.acoustics.scene import Microphone
 from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, DesignCell, Script
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.takes import Recipe
-from pipeline.engines.take import SOUND_HZ, Format, UnusableDraw
+from pipeline.engines.take import SOUND_HZ, UnusableDraw, VideoFormat
 
 HIGH, AHEAD = np.array((0.0, 0.0, 1.4)), np.array((0.0, 1.0, 0.0))
 SETTINGS = RenderSettings(num_recordings=1, duration_s=0.5, heights=[96], rates_fps=[10.0])
@@ -29,7 +29,7 @@ class Plain:
     overlay = "none"
     has_own_weapon = True
 
-    def __init__(self, script: Script, format: Format) -> None:
+    def __init__(self, script: Script, format: VideoFormat) -> None:
         self.script, self.format = script, format
 
     @staticmethod

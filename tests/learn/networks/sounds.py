@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.learn.encoders.base import Ear
+from pipeline.learn.encoders.base import SoundEncoder
 from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.learn.networks.hearing import HeardNet
 from pipeline.store.sound import num_samples
@@ -16,7 +16,7 @@ SAMPLES_A_FRAME = num_samples(1, FORMAT.fps)
 
 
 def hearing(
-    num_frames: int = FORMAT.num_frames, every_frames: int = 4, encoder: Ear | None = None
+    num_frames: int = FORMAT.num_frames, every_frames: int = 4, encoder: SoundEncoder | None = None
 ) -> HeardNet:
     """What hears clips of the toy format, by YAMNet or another, with numbers as a fit gives."""
     found = HeardNet(

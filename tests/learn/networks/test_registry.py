@@ -14,7 +14,7 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.networks import NETWORKS, build, outside_hashes, rebuild
-from pipeline.learn.networks.base import Kind, Network, State, Streaming
+from pipeline.learn.networks.base import Network, NetworkFactory, State, Streaming
 from pipeline.store.manifest import CLASSES
 from tests.learn.networks.nets import random_clips
 from tests.learn.toy import FORMAT
@@ -117,7 +117,9 @@ class Brightness(Network, Streaming):
 def test_a_network_of_one_module_and_one_line_is_built_saved_loaded_and_streamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = Kind(build=lambda model, clip: Brightness(), rebuild=lambda values, _: Brightness())
+    kind = NetworkFactory(
+        build=lambda model, clip: Brightness(), rebuild=lambda values, _: Brightness()
+    )
     monkeypatch.setitem(NETWORKS, "brightness", kind)
     network = built("model.name=brightness", clip=FORMAT)
     weights.save(tmp_path, network, clip=FORMAT, temperature=2.0, provenance={})

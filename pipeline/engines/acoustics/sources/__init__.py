@@ -10,12 +10,12 @@ from pipeline.engines.acoustics.scene import SoundEvent
 from pipeline.engines.acoustics.sources import blasts, firearms, impacts, voice
 from pipeline.engines.acoustics.sources.emission import Emission
 
-Kind = Callable[[np.random.Generator, SoundEvent, float], list[Emission]]
+Emitter = Callable[[np.random.Generator, SoundEvent, float], list[Emission]]
 """Draws the emissions of an event, heard from a distance in metres."""
 
 DISCHARGE = "discharge"
 BLANK = "blank"
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Emitter] = {
     DISCHARGE: firearms.discharge,
     BLANK: firearms.blank,
     "dry_fire": firearms.dry_fire,

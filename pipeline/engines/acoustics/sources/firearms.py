@@ -10,7 +10,7 @@ from pipeline.engines.acoustics.blast import muzzle
 from pipeline.engines.acoustics.scene import SoundEvent
 from pipeline.engines.acoustics.signals import burst, modes, struck
 from pipeline.engines.acoustics.sources.emission import Emission, Vector
-from pipeline.engines.acoustics.weapons import WEAPONS, Weapon
+from pipeline.engines.acoustics.weapons import WEAPONS, FirearmSound
 
 _HEARD_ACTION_M = 8.0
 _BLANK_DB, _BLANK_SHARE = -4.0, 0.75
@@ -50,7 +50,7 @@ def magazine(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> 
     return [out, slid, pushed]
 
 
-def _fired(rng: np.random.Generator, weapon: Weapon, distance_m: float) -> list[Emission]:
+def _fired(rng: np.random.Generator, weapon: FirearmSound, distance_m: float) -> list[Emission]:
     emissions = [Emission(muzzle(rng, weapon, distance_m), directed=True, is_shock=True)]
     if distance_m > _HEARD_ACTION_M:
         return emissions

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.render.appearance.camera import LUMA
-from pipeline.engines.render.appearance.effects import View
+from pipeline.engines.render.appearance.effects import CameraPose
 from pipeline.engines.render.appearance.hud import Skin
 
 Array = NDArray[np.float32]
@@ -81,7 +81,7 @@ def outline(picture: Array, depth: Array, surface: NDArray[np.int8]) -> None:
 
 
 def flash_star(
-    picture: Array, view: View, place: Vector, size_m: float, seed: int, frame: int
+    picture: Array, view: CameraPose, place: Vector, size_m: float, seed: int, frame: int
 ) -> None:
     """Paste the additive star sprite of a muzzle flash, in place; it fades over frames."""
     (x,), (y,), (away,) = view.project(place)
@@ -99,7 +99,7 @@ def flash_star(
     picture += (glow * 0.8**frame).astype(np.float32)[..., None] * _FLASH
 
 
-def tracer(picture: Array, depth: Array, view: View, start: Vector, end: Vector) -> None:
+def tracer(picture: Array, depth: Array, view: CameraPose, start: Vector, end: Vector) -> None:
     """Draw a bright line from muzzle to hit, hidden by nearer things, in place."""
     points = start + (end - start) * np.linspace(0.05, 1, 160)[:, None] ** 2
     x, y, away = view.project(points)
@@ -110,7 +110,7 @@ def tracer(picture: Array, depth: Array, view: View, start: Vector, end: Vector)
     picture[row[nearest], column[nearest]] = _TRACER
 
 
-def hit_marks(picture: Array, depth: Array, view: View, marks: list[Vector]) -> None:
+def hit_marks(picture: Array, depth: Array, view: CameraPose, marks: list[Vector]) -> None:
     """Stamp a dark spot at every past hit, in place."""
     for mark in marks:
         (x,), (y,), (away,) = view.project(mark)

@@ -59,7 +59,7 @@ class Brass:
 
 
 @dataclass(frozen=True)
-class View:
+class CameraPose:
     """Where the camera stands in one frame: axes (3, 3), place (3,), and its lens."""
 
     turn: Vector
@@ -112,7 +112,7 @@ def pixels(window: tuple[slice, slice]) -> tuple[Vector, Vector]:
 
 
 def draw_puffs(
-    image: Array, depth: Array, view: View, puffs: list[Puff], time_s: float, light: Vector
+    image: Array, depth: Array, view: CameraPose, puffs: list[Puff], time_s: float, light: Vector
 ) -> None:
     """Blend puffs over a radiance image in place; `light` (3,) is what they scatter."""
     height, width = depth.shape
@@ -174,7 +174,9 @@ def flash_sprite(flash: Flash, across: Vector, down: Vector, bore: Vector, stret
     return np.asarray(heat[..., None] * colour + halo[..., None] * (1.0, 0.55, 0.22), np.float32)
 
 
-def draw_flash(image: Array, depth: Array, view: View, flash: Flash, row_weight: Vector) -> None:
+def draw_flash(
+    image: Array, depth: Array, view: CameraPose, flash: Flash, row_weight: Vector
+) -> None:
     """Add a flash's glow to a radiance image in place."""
     height, width = depth.shape
     near, far = flash.place + flash.axis * 0.06, flash.place + flash.axis * 0.26
@@ -201,7 +203,7 @@ def draw_flash(image: Array, depth: Array, view: View, flash: Flash, row_weight:
 
 
 def draw_sun(
-    image: Array, depth: Array, view: View, towards: Array, light: Array, sky_m: float
+    image: Array, depth: Array, view: CameraPose, towards: Array, light: Array, sky_m: float
 ) -> None:
     """Add the sun's disc where the sky is bare, in place.
 
@@ -223,7 +225,7 @@ def draw_sun(
 def draw_brass(
     image: Array,
     depth: Array,
-    view: View,
+    view: CameraPose,
     cases: list[Brass],
     time_s: float,
     blur_s: float,

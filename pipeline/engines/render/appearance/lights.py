@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.appearance.effects import View, clip_window, pixels, row_overlap
+from pipeline.engines.render.appearance.effects import CameraPose, clip_window, pixels, row_overlap
 from pipeline.engines.render.raytrace import PointLight
 
 Array = NDArray[np.float32]
@@ -94,7 +94,7 @@ class Shining:
             ),
         )
 
-    def draw(self, image: Array, depth: Array, view: View) -> None:
+    def draw(self, image: Array, depth: Array, view: CameraPose) -> None:
         """Add the lamp itself to a radiance image in place: a disc, brighter seen head-on."""
         height, width = depth.shape
         place, axis = self.light.place[0], self.light.axis[0]
@@ -142,7 +142,7 @@ class Sparks:
 def draw_sparks(
     image: Array,
     depth: Array,
-    view: View,
+    view: CameraPose,
     bursts: Sequence[Sparks],
     time_s: float,
     exposure_s: float,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.engines.render.appearance.camera import LUMA, AutoExposure, SensorCamera
 from pipeline.engines.render.appearance.fleet import CameraProfile
 from pipeline.engines.render.appearance.overlay import CameraText, TextLayer, draw_text
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import UnusableDraw, VideoFormat
 
 Array = NDArray[np.float32]
 
@@ -21,7 +21,7 @@ def film(
     rng: np.random.Generator,
     profile: CameraProfile,
     layouts: tuple[int, ...],
-    form: Format,
+    form: VideoFormat,
     duration_s: float,
     readout_s: float,
     first: Array,

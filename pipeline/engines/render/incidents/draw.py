@@ -17,7 +17,7 @@ from pipeline.engines.render.incidents.incident import (
 from pipeline.engines.render.incidents.lamps import camera_flash, strobe, torch
 from pipeline.engines.render.people.actors import SwingingDoor
 from pipeline.engines.render.people.handling import draw_routine
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 
 KINDS = (
     "camera_flash",
@@ -47,7 +47,7 @@ _BRIGHT = ("clear", "overcast")
 
 
 def draw_kinds(
-    rng: np.random.Generator, plan: Plan, firing: bool, can_handle: bool
+    rng: np.random.Generator, plan: ScenePlan, firing: bool, can_handle: bool
 ) -> tuple[str, ...]:
     """Draw none, one or two kinds of incident that suit a scene."""
     share = _FIRING_SHARE if firing else _QUIET_SHARE

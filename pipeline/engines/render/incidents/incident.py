@@ -13,7 +13,7 @@ from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.people.actors import Role, SwingingDoor
 from pipeline.engines.render.people.handling import Routine
 from pipeline.engines.render.world.lighting import LitWorld
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 
 Vector = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ class Incident:
 class Setting:
     """Where incidents are drawn: a lit scene, its wearer, and whether anybody is armed."""
 
-    plan: Plan
+    plan: ScenePlan
     world: LitWorld
     movement: Movement
     armed: bool

@@ -14,7 +14,7 @@ from pipeline.engines.render.people.humanoid import Build, body
 from pipeline.engines.render.people.skeleton import JOINT, SIDES, Posture, Turns, pose
 from pipeline.engines.render.people.surface import Moved, MovingSurface, cube_light, move_rigid
 from pipeline.engines.render.people.wardrobe import dress
-from pipeline.engines.render.people.weapons import Weapon, held_thing, weapon_mesh
+from pipeline.engines.render.people.weapons import HeldWeapon, held_thing, weapon_mesh
 from pipeline.engines.render.world.doors import Door
 from pipeline.engines.render.world.embree import Accelerator
 from pipeline.engines.render.world.geometry import rotation, unit
@@ -30,7 +30,11 @@ _STRIDES = {"walk": (gait.WALK, gait.WALK_CYCLE_M), "run": (gait.RUN, gait.RUN_C
 
 
 def hold(
-    posture: Posture, weapon: Weapon, turn: Vector, place: Vector, left_hand: Vector | None = None
+    posture: Posture,
+    weapon: HeldWeapon,
+    turn: Vector,
+    place: Vector,
+    left_hand: Vector | None = None,
 ) -> None:
     """Bring both hands of a posture to a weapon with axes `turn` at `place`.
 
@@ -62,7 +66,7 @@ class Role:
     activity: str
     place: tuple[float, float]
     yaw: float
-    weapon: Weapon | None = None
+    weapon: HeldWeapon | None = None
     discharges_s: tuple[float, ...] = ()
     speed: float = 0.0
     duck_s: tuple[float, float] | None = None

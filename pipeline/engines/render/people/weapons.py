@@ -14,7 +14,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Weapon:
+class HeldWeapon:
     """A held weapon; all points in its own frame, metres.
 
     `kick_deg` is the muzzle rise of one discharge, `gap_s` the mean time between two.
@@ -33,7 +33,7 @@ class Weapon:
     gap_s: float
 
 
-PISTOL = Weapon(
+PISTOL = HeldWeapon(
     name="pistol",
     muzzle=(0, 0.165, 0.035),
     ejection=(0.015, 0.06, 0.04),
@@ -46,7 +46,7 @@ PISTOL = Weapon(
     kick_deg=9.0,
     gap_s=0.45,
 )
-CARBINE = Weapon(
+CARBINE = HeldWeapon(
     name="carbine",
     muzzle=(0, 0.62, 0.045),
     ejection=(0.025, 0.09, 0.045),

@@ -11,7 +11,7 @@ from pipeline.engines.render.people.humanoid import Build, body
 from pipeline.engines.render.people.skeleton import Posture, Turns, pose
 from pipeline.engines.render.people.surface import Moved, MovingSurface, cube_light, move_rigid
 from pipeline.engines.render.people.wardrobe import dress
-from pipeline.engines.render.people.weapons import Weapon, weapon_mesh
+from pipeline.engines.render.people.weapons import HeldWeapon, weapon_mesh
 from pipeline.engines.render.world.embree import Accelerator
 from pipeline.engines.render.world.geometry import rotation, unit
 
@@ -24,7 +24,7 @@ _RESOLUTION_M = 0.015
 class WearerArms:
     """Arms that hold a weapon, or swing empty when `weapon` is None."""
 
-    def __init__(self, rng: np.random.Generator, weapon: Weapon | None, cube: Array) -> None:
+    def __init__(self, rng: np.random.Generator, weapon: HeldWeapon | None, cube: Array) -> None:
         self._weapon, self._cube = weapon, cube
         self._body = body(
             Build(

@@ -9,7 +9,7 @@ from pipeline.engines.render.world.doors import Door
 from pipeline.engines.render.world.geometry import Material, MeshBuilder
 from pipeline.engines.render.world.lighting import Lamp, Sky, draw_sky
 from pipeline.engines.render.world.props import add_backstop, add_barrel, add_car, add_target
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 
 Vector = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _DOORS = ((0.5, 0.36, 0.22), (0.62, 0.64, 0.62), (0.22, 0.3, 0.38), (0.42, 0.16,
 _TUBES = ((1, 0.97, 0.9), (0.9, 1, 0.96), (0.86, 0.95, 1.0), (1, 0.84, 0.62))
 
 
-def corridor(rng: np.random.Generator) -> Plan:
+def corridor(rng: np.random.Generator) -> ScenePlan:
     """Draw a corridor with doors, lockers and notices, turning a corner at its end."""
     builder = MeshBuilder(tessellation=0.22)
     half, height = rng.uniform(1.05, 1.5), rng.uniform(2.45, 2.85)
@@ -31,7 +31,7 @@ def corridor(rng: np.random.Generator) -> Plan:
     target_x = float(np.clip(-turn * 0.3 + rng.normal(0, 0.15), -half + 0.5, half - 0.5))
     target = add_target(builder, rng, target_x, depth - 0.3)
     add_backstop(builder, target_x, depth + 0.15, min(0.75, half - abs(target_x)))
-    return Plan(
+    return ScenePlan(
         kind="corridor",
         light=light,
         builder=builder,
@@ -167,7 +167,7 @@ def _add_tubes(
     return lamps[:7], "dim" if dim else "panels"
 
 
-def car_park(rng: np.random.Generator) -> Plan:
+def car_park(rng: np.random.Generator) -> ScenePlan:
     """Draw one floor of a car park: pillars, marked bays, cars; closed above or an open deck."""
     builder = MeshBuilder(tessellation=0.6)
     half, depth, lane = 7.6, rng.uniform(14, 20), 3.0
@@ -200,7 +200,7 @@ def car_park(rng: np.random.Generator) -> Plan:
         builder.sheet((-half, depth, height), (2 * half, 0, 0), (0, -depth - 5, 0), ceiling)
         _add_pillars(builder, rng, lane, half, depth, height)
         lamps, light = _add_tubes(builder, rng, float(rng.choice([-1.2, 1.2])), (-3, depth), height)
-    return Plan(
+    return ScenePlan(
         kind="car_park",
         light=light,
         builder=builder,

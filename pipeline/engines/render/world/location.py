@@ -11,7 +11,7 @@ from pipeline.engines.render.world.backdrop import Backdrop, photograph
 from pipeline.engines.render.world.geometry import MeshBuilder
 from pipeline.engines.render.world.lighting import Sky
 from pipeline.engines.render.world.props import add_barrel, add_target
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 
 _EYE_M = 1.6
 _NIGHT_SHARE = 0.15
@@ -57,7 +57,7 @@ PLACES = (
 )
 
 
-def location(place: PhotographedPlace, rng: np.random.Generator) -> Plan:
+def location(place: PhotographedPlace, rng: np.random.Generator) -> ScenePlan:
     """Draw a stage before the photograph of a place, turned and mirrored anyhow."""
     radius = place.radius_m * rng.uniform(0.9, 1.2)
     outdoors = place.light != "day"
@@ -90,7 +90,7 @@ def location(place: PhotographedPlace, rng: np.random.Generator) -> Plan:
         add_barrel(builder, rng, side * rng.uniform(1.4, 3), rng.uniform(2.5, far))
     wide = min(1.0, radius / 9)
     line = [(-1.9 * wide, 0.3), (1.8 * wide, 0.2), (-2.9 * wide, 0.0), (3.0 * wide, 0.1)]
-    return Plan(
+    return ScenePlan(
         kind="outdoor" if outdoors else "indoor",
         light="night" if night else place.light,
         builder=builder,

@@ -8,14 +8,14 @@ from pipeline.engines.render.world.doors import Door
 from pipeline.engines.render.world.geometry import Material, MeshBuilder, unit
 from pipeline.engines.render.world.lighting import Lamp, Sky, draw_sky
 from pipeline.engines.render.world.props import add_barrel, add_target, add_tree
-from pipeline.engines.render.world.scene import Plan, Vector
+from pipeline.engines.render.world.scene import ScenePlan, Vector
 
 _LANE_M = 1.25
 _MAX_LAMPS = 8
 _LAMP_COLOURS = ((1, 0.96, 0.88), (0.93, 1, 0.96), (1, 0.88, 0.68))
 
 
-def indoor_range(rng: np.random.Generator) -> Plan:
+def indoor_range(rng: np.random.Generator) -> ScenePlan:
     """Draw an indoor range: lanes, most with booths, ceiling panels, a rubber backstop."""
     builder = MeshBuilder(tessellation=0.25)
     half, depth, height = rng.uniform(3.2, 5.2), rng.uniform(9, 15), rng.uniform(2.6, 3.2)
@@ -44,7 +44,7 @@ def indoor_range(rng: np.random.Generator) -> Plan:
     if booths:
         door.shut(builder)
     others = sorted(((x, -0.1) for x in lanes if x != middle), key=lambda p: abs(p[0] - middle))
-    return Plan(
+    return ScenePlan(
         kind="indoor_range",
         light="panels",
         builder=builder,
@@ -104,7 +104,7 @@ def _add_ceiling_panels(
     return sorted(lamps, key=lambda lamp: abs(lamp.centre[1] - 3))[:_MAX_LAMPS]
 
 
-def outdoor_range(rng: np.random.Generator) -> Plan:
+def outdoor_range(rng: np.random.Generator) -> ScenePlan:
     """Draw an outdoor range: a bay of earth berms with stands, drums and barricades."""
     builder = MeshBuilder(tessellation=0.7)
     depth, half = rng.uniform(7, 15), rng.uniform(6, 11)
@@ -142,7 +142,7 @@ def outdoor_range(rng: np.random.Generator) -> Plan:
     weather = ("clear", "clear", "overcast", "dusk", "night")[rng.integers(5)]
     door = _add_container(builder, rng) if rng.random() < 0.6 else None
     line = [(-2.0, 0.2), (2.0, 0.1), (-3.4, -0.1), (3.3, 0.0)]
-    return Plan(
+    return ScenePlan(
         kind="outdoor_range",
         light=weather,
         builder=builder,

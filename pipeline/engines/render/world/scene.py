@@ -17,7 +17,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScenePlan:
     """A scene before its light is baked.
 
     The wearer starts at `start` and faces +y, with `room_m` to walk ahead and `back_m` to come
@@ -66,7 +66,7 @@ class Plan:
         """Whether a switch darkens it: lit by nothing but lamps."""
         return not self.outdoors and self.light != "day"
 
-    def shut(self) -> Plan:
+    def shut(self) -> ScenePlan:
         """Close the door for good, where there is one."""
         if self.door is None:
             return self

@@ -16,7 +16,7 @@ from pipeline.engines.render.world.props import (
     add_target,
     add_tree,
 )
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 
 _WALLPAPERS = ((1, 0.95, 0.85), (0.8, 0.88, 0.95), (0.9, 0.95, 0.85), (1, 0.9, 0.8))
 _FURNITURE = (
@@ -30,7 +30,7 @@ _WEATHERS, _WEATHER_ODDS = ("clear", "overcast", "dusk", "night"), (0.25, 0.15, 
 _FACADES = ((1, 0.95, 0.88), (0.8, 0.55, 0.45), (0.9, 0.85, 0.7), (0.6, 0.62, 0.66))
 
 
-def room(rng: np.random.Generator) -> Plan:
+def room(rng: np.random.Generator) -> ScenePlan:
     """Draw a living room by day or by lamplight."""
     builder = MeshBuilder(tessellation=0.16)
     half, depth, height = rng.uniform(2.3, 3.2), rng.uniform(4.8, 6.5), 2.55
@@ -57,7 +57,7 @@ def room(rng: np.random.Generator) -> Plan:
     door = Door((-side * (half - 0.1), depth), (side, 0), (0, -1), wood, width=0.8)
     door.add_frame(builder)
     lamps, light = _light_room(builder, rng, half, depth, height, side)
-    return Plan(
+    return ScenePlan(
         kind="room",
         light=light,
         builder=builder,
@@ -139,7 +139,7 @@ def _light_room(
     return lamps, "day" if day else "lamp"
 
 
-def street(rng: np.random.Generator) -> Plan:
+def street(rng: np.random.Generator) -> ScenePlan:
     """Draw a street of a training village: facades, parked cars, a closed lane with a target."""
     builder = MeshBuilder(tessellation=0.7)
     asphalt = Material("asphalt", np.ones(3) * rng.uniform(0.8, 1.3), gloss=0.05, metres=3.0)
@@ -165,7 +165,7 @@ def street(rng: np.random.Generator) -> Plan:
     target_x, distance = rng.uniform(-0.8, 0.8), rng.uniform(6.5, 10)
     target = add_target(builder, rng, target_x, distance)
     add_backstop(builder, target_x, distance + 0.6, 1.0)
-    return Plan(
+    return ScenePlan(
         kind="street",
         light=weather,
         builder=builder,

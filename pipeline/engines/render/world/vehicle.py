@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.engines.render.world.geometry import Material, MeshBuilder
 from pipeline.engines.render.world.interiors import car_park
-from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.scene import ScenePlan
 from pipeline.engines.render.world.urban import street
 
 _SEAT_M = 0.4
@@ -17,7 +17,7 @@ _PAINTS = ((0.6, 0.6, 0.62), (0.05, 0.05, 0.06), (0.08, 0.1, 0.16), (0.3, 0.06, 
 _TRIMS = ((0.035,) * 3, (0.07,) * 3, (0.14, 0.12, 0.1), (0.1, 0.1, 0.12))
 
 
-def vehicle(rng: np.random.Generator) -> Plan:
+def vehicle(rng: np.random.Generator) -> ScenePlan:
     """Draw a van in a street or car park, the wearer in one of its front seats."""
     outside = (street if rng.random() < 0.45 else car_park)(rng)
     x, y = outside.start

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import UserError
-from pipeline.learn.encoders.base import Ear
+from pipeline.learn.encoders.base import SoundEncoder
 
 Vector = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ _WIDTH = _LAYERS[-1][1]
 _CHUNK_CPU = 8
 
 
-class Yamnet(Ear):
+class Yamnet(SoundEncoder):
     """Sound to the logit of each class and to the features that they are made of.
 
     A patch lasts 0.96 s (15,600 samples with the window). Sound that is shorter is followed by
