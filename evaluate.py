@@ -31,7 +31,7 @@ from pipeline.assess.page.contents import Provenance
 from pipeline.assess.page.plots import read_csv
 from pipeline.assess.page.report import without_pictures
 from pipeline.assess.results import write_results
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import JudgingSettings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import Summary, headline
@@ -59,7 +59,7 @@ def run(cfg: EvaluateApp) -> None:
     registry.check(cfg.suites)
     tracking.check_mode(cfg.run.wandb)
     check_splits(cfg.splits)
-    settings = Settings(
+    settings = JudgingSettings(
         Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed),
         cfg.num_bins,
         cfg.num_mistakes,

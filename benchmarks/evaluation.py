@@ -26,7 +26,7 @@ from pipeline.assess.evidence import Evidence
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.page.contents import Provenance
 from pipeline.assess.results import write_results
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import JudgingSettings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams.threshold_choice import choose
 from pipeline.config import ClipFormat
@@ -101,7 +101,7 @@ def measure(num_clips: int) -> dict[str, float]:
     val = JudgedSet("val", "Validation", made_up(num_clips // 4, 2), noise, "2" * 64)
     clip, settings = (
         ClipFormat(16, 32, 15.0, 18),
-        Settings(Bootstrap(1000, 0.95, 0), 10, 8, "protected"),
+        JudgingSettings(Bootstrap(1000, 0.95, 0), 10, 8, "protected"),
     )
     start_s = time.monotonic()
     point = choose(val, None, clip.num_frames / clip.fps, settings.operating, settings.bootstrap)

@@ -46,10 +46,10 @@ from pipeline.learn.networks.base import State, Streaming
 from pipeline.learn.networks.product import ProductNet
 from pipeline.live import fetcher
 from pipeline.live.addresses import Rules
-from pipeline.live.decoder import Task, decoded
+from pipeline.live.decoder import DecodingTask, decoded
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Scorer
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamScorer
 from pipeline.live.windows import divided
 from pipeline.store import video
 
@@ -111,10 +111,10 @@ def _drain(pipe: int) -> None:
         pass
 
 
-def clips_of(path: Path, clip: ClipFormat) -> list[Shown]:
+def clips_of(path: Path, clip: ClipFormat) -> list[StreamClip]:
     """The clips of a recording."""
-    found = decoded(Task(path, clip, _LIMITS, _MEMORY_MB), None)
-    return [one for one in found if isinstance(one, Shown)]
+    found = decoded(DecodingTask(path, clip, _LIMITS, _MEMORY_MB), None)
+    return [one for one in found if isinstance(one, StreamClip)]
 
 
 def decoding_s(path: Path, clip: ClipFormat, frames: list[NDArray[np.uint8]]) -> dict[str, float]:
@@ -132,7 +132,7 @@ def decoding_s(path: Path, clip: ClipFormat, frames: list[NDArray[np.uint8]]) ->
         return [video.encode(one, clip.fps, crf=clip.crf, keyint=clip.num_frames) for one in frames]
 
     def whole(*, prints: bool) -> None:
-        consumed(decoded(Task(path, clip, _LIMITS, _MEMORY_MB, prints), None))
+        consumed(decoded(DecodingTask(path, clip, _LIMITS, _MEMORY_MB, prints), None))
 
     encoded = encode()
     read_s, divide_s, encode_s = spent_s(read), spent_s(divide), spent_s(encode)
@@ -162,7 +162,7 @@ def parts_of(network: Streaming) -> dict[str, Callable[..., object]]:
     return found
 
 
-def answering_s(detector: Detector, clips: list[Shown], num_streams: int) -> dict[str, float]:
+def answering_s(detector: Detector, clips: list[StreamClip], num_streams: int) -> dict[str, float]:
     """Seconds of a processor that each part of the detector takes, of one of some streams."""
     network = detector.network
     assert isinstance(network, Streaming)
@@ -179,7 +179,7 @@ def answering_s(detector: Detector, clips: list[Shown], num_streams: int) -> dic
             _, state = network.advance(frames, state, *heard)
         for name, part in parts_of(network).items():
             found[name] = spent_s(partial(_asked, part, given, state))
-    scorer = Scorer(detector)
+    scorer = StreamScorer(detector)
     whole_s = spent_s(
         lambda: [scorer.score({str(n): clip for n in range(num_streams)}) for clip in clips]
     )

@@ -36,9 +36,9 @@ from outcome import Outcome, Table, write
 
 from pipeline.detect.detector import Detector
 from pipeline.footage import foreign
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Scorer
+from pipeline.live.decoder import DecodingTask, decoded
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamScorer
 from pipeline.store import video
 
 PROTOCOLS = ("rtmp", "hls")
@@ -101,12 +101,14 @@ def between(
     Returns:
         It, and how long after each discharge of the file the first clip ends that reaches it.
     """
-    scorer, clip = Scorer(detector), detector.card.clip
+    scorer, clip = StreamScorer(detector), detector.card.clip
     clip_s = clip.num_frames / clip.fps
     quiet: list[float] = [0.0]
     fired: list[list[tuple[float, float]]] = [[] for _ in range(TRIED)]
-    for shown in decoded(Task(path, clip, foreign.DecodingLimits(36_000_000, 7200.0), 4096), None):
-        if not isinstance(shown, Shown):
+    for shown in decoded(
+        DecodingTask(path, clip, foreign.DecodingLimits(36_000_000, 7200.0), 4096), None
+    ):
+        if not isinstance(shown, StreamClip):
             continue
         score, end_s = scorer.score({"": shown})[""].score, shown.start_s + clip_s
         number = int(end_s // every_s(quiet_s))

@@ -18,7 +18,7 @@ from scipy.stats import binomtest, norm
 from pipeline.assess.deployment_report import Estimate
 from pipeline.config import QueueConfig
 from pipeline.review import agreement, drawing, estimates
-from pipeline.review.estimates import Stratum
+from pipeline.review.estimates import WeightedStratum
 
 ERROR = 0.05
 SHOOTINGS = 0.005
@@ -110,7 +110,7 @@ def _estimates(
     sizes: Ints, group: Ints, weights: Floats, chance: Floats
 ) -> tuple[Estimate, Estimate | None]:
     strata = [
-        Stratum(size, chance[group == number], weights[group == number])
+        WeightedStratum(size, chance[group == number], weights[group == number])
         for number, size in enumerate(sizes.tolist())
     ]
     alerted, *others = strata

@@ -39,7 +39,7 @@ from scipy.special import expit
 from pipeline.config import QueueConfig
 from pipeline.numbers.intervals import MIN_RECORDINGS, student_t
 from pipeline.review import drawing, ordering, queueing
-from pipeline.review.calibration import Calibration, fit
+from pipeline.review.calibration import PlattCalibration, fit
 from pipeline.review.queueing import Videos
 
 OTHER_AUDITS = ((0.001, 365), (0.005, 60), (0.001, 60), (0.03, 60))
@@ -89,7 +89,7 @@ def day(rng: np.random.Generator, num_videos: int) -> Day:
 
 
 def by_queue(
-    one: Day, rng: np.random.Generator, meaning: Calibration, settings: QueueConfig = SETTINGS
+    one: Day, rng: np.random.Generator, meaning: PlattCalibration, settings: QueueConfig = SETTINGS
 ) -> Ints:
     """The order of `discern review queue`, and after its 200 tasks the next ones by cost."""
     videos = one.videos
@@ -111,32 +111,32 @@ def by_queue(
     return np.concatenate([np.array(chosen, np.int64), rest[left[rest]]])
 
 
-def by_cost(one: Day, rng: np.random.Generator, meaning: Calibration) -> Ints:
+def by_cost(one: Day, rng: np.random.Generator, meaning: PlattCalibration) -> Ints:
     """The order of the queue without its audit and what teaches most."""
     return by_queue(one, rng, meaning, replace(SETTINGS, audit=0.0, uncertain=0.0))
 
 
-def by_files(one: Day, rng: np.random.Generator, meaning: Calibration) -> Ints:
+def by_files(one: Day, rng: np.random.Generator, meaning: PlattCalibration) -> Ints:
     """The order of the queue where a copy costs as much as another shooting."""
     return by_queue(one, rng, meaning, replace(SETTINGS, copy_cost=1.0))
 
 
-def by_score_of_videos(one: Day, _: np.random.Generator, _meaning: Calibration) -> Ints:
+def by_score_of_videos(one: Day, _: np.random.Generator, _meaning: PlattCalibration) -> Ints:
     """The highest score first, one task a cluster of copies."""
     return ordering.by_value(one.videos.score)
 
 
-def by_score(one: Day, _: np.random.Generator, _meaning: Calibration) -> Ints:
+def by_score(one: Day, _: np.random.Generator, _meaning: PlattCalibration) -> Ints:
     """The highest score first, a task a file."""
     return one.file_of[ordering.by_value(one.file_score)]
 
 
-def at_random(one: Day, rng: np.random.Generator, _meaning: Calibration) -> Ints:
+def at_random(one: Day, rng: np.random.Generator, _meaning: PlattCalibration) -> Ints:
     """Files in random order."""
     return one.file_of[rng.permutation(len(one.file_of))]
 
 
-ORDERS: dict[str, Callable[[Day, np.random.Generator, Calibration], Ints]] = {
+ORDERS: dict[str, Callable[[Day, np.random.Generator, PlattCalibration], Ints]] = {
     "queue": by_queue,
     "queue by cost alone": by_cost,
     "queue, copy_cost=1": by_files,
@@ -184,7 +184,7 @@ def found_over_time(
 def compared(num_days: int, num_videos: int, year: int = 0) -> dict[str, tuple[Floats, Floats]]:
     """Mean shares found over the minutes of a day by each order: videos, and files."""
     sums = {name: np.zeros((2, _GRID)) for name in ORDERS}
-    meaning, scores, votes = Calibration(), list[Floats](), list[Bools]()
+    meaning, scores, votes = PlattCalibration(), list[Floats](), list[Bools]()
     for number in range(num_days):
         one = day(np.random.default_rng([1, year, number]), num_videos)
         budget_s = SETTINGS.num * (SETTINGS.setup_s + 6.0)

@@ -28,8 +28,8 @@ import outcome
 from outcome import Table
 
 from pipeline.review.exchange import fiftyone, label_studio
-from pipeline.review.exchange.entries import Entry, Terms
-from pipeline.review.tasks import FILE, Moment, QueuePlace, Task
+from pipeline.review.exchange.entries import Entry, ExchangeTerms
+from pipeline.review.tasks import FILE, Moment, QueuePlace, ReviewTask
 
 HERE = Path(__file__).resolve().parent
 _FPS = 15.0
@@ -103,7 +103,7 @@ def make_task(work: Path, rate: Fraction) -> Entry:
         out.mux(stream.encode(None))
     moment = Moment(2.0, 3.0666, 0.8, 0.9, True)
     place = QueuePlace(1, name, ("cost",), "alerts", None, True, 1.0)
-    task = Task(
+    task = ReviewTask(
         *(name, FILE, name, str(path), None, float(_SECONDS), 0.8, 0.9, 0.9, "real_shooting", 3.2),
         *((moment,), (), 1, "a" * 64, 0.5),
     )
@@ -111,7 +111,7 @@ def make_task(work: Path, rate: Fraction) -> Entry:
 
 
 def through_label_studio(work: Path, python: str, entries: Sequence[Entry], moved: int) -> Trip:
-    terms, path = Terms(_FPS, by="Ada"), work / "tasks.json"
+    terms, path = ExchangeTerms(_FPS, by="Ada"), work / "tasks.json"
     label_studio.write(path, entries, terms)
     back = work / "from-label-studio.json"
     arguments = [path, path.with_suffix(".xml"), edits(work, entries, moved), back]
@@ -120,7 +120,7 @@ def through_label_studio(work: Path, python: str, entries: Sequence[Entry], move
 
 
 def through_fiftyone(work: Path, python: str, entries: Sequence[Entry], moved: int) -> Trip:
-    terms, folder, back = Terms(_FPS, by="Ada"), work / "fiftyone", work / "labels.json"
+    terms, folder, back = ExchangeTerms(_FPS, by="Ada"), work / "fiftyone", work / "labels.json"
     fiftyone.write(folder, entries, terms)
     arguments = [folder, edits(work, entries, moved), back]
     version = run(python, "round_trips_fiftyone.py", arguments)
@@ -150,7 +150,7 @@ def run(python: str, script: str, arguments: Sequence[Path]) -> str:
 
 
 def decided(
-    read: Callable, back: Path, entries: Sequence[Entry], terms: Terms
+    read: Callable, back: Path, entries: Sequence[Entry], terms: ExchangeTerms
 ) -> dict[str, list[int]]:
     tasks = {entry.task.name: entry.task for entry in entries}
     return {

@@ -15,7 +15,7 @@ from pipeline.assess.deployment_report import (
     Estimate,
     Shift,
     SourceShare,
-    Stratum,
+    StratumCounts,
 )
 from pipeline.numbers.intervals import Interval
 
@@ -37,7 +37,7 @@ def deployment(**changes: Any) -> Deployment:
         "days": None,
         "alerts": 50,
         "alerts_with_copies": 60,
-        "strata": {"alerted": Stratum(50, 40, 40), "rest": Stratum(9950, 40, 40)},
+        "strata": {"alerted": StratumCounts(50, 40, 40), "rest": StratumCounts(9950, 40, 40)},
         "precision": estimate(0.8, 0.7, 0.9),
         "recall": estimate(0.75, 0.6, 0.85),
         "shootings": estimate(53.3, 45.0, 70.0),

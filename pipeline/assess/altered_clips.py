@@ -50,7 +50,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Subset:
+class ClipSubset:
     """A choice among the clips of a part."""
 
     part: JudgedSet
@@ -76,7 +76,7 @@ def rank(*names: str) -> bytes:
     return hashlib.sha256("\0".join(names).encode()).digest()
 
 
-def subset(part: JudgedSet, most: int) -> Subset:
+def subset(part: JudgedSet, most: int) -> ClipSubset:
     """Choose at most `most` labelled clips of a part, taking classes and recordings in turn.
 
     A smaller one is the beginning of a larger one.
@@ -96,7 +96,7 @@ def subset(part: JudgedSet, most: int) -> Subset:
     for _, number, key, place in sorted(spread):
         order.append((turns[number], key, place))
         turns[number] += 1
-    return Subset(part, known[[place for *_, place in sorted(order)[:most]]])
+    return ClipSubset(part, known[[place for *_, place in sorted(order)[:most]]])
 
 
 def of_pictures(change: Callable[[Frames, str], Frames]) -> Callable[[Sample, str], Sample]:
@@ -146,7 +146,7 @@ def generator(clip_id: str, name: str) -> np.random.Generator:
 
 
 def score(
-    evidence: Evidence, chosen: Subset, changes: Mapping[str, Change], title: str
+    evidence: Evidence, chosen: ClipSubset, changes: Mapping[str, Change], title: str
 ) -> dict[str, pa.Table]:
     """Rows of `SCORE_SCHEMA` for the clips of a subset after each change; a clip is read once."""
     names, ids = list(changes), chosen.clips["clip_id"].to_pylist()

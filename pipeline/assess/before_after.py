@@ -30,7 +30,7 @@ _AGREED = "every resample agrees"
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedAuroc:
     """AUROC of the same clips before and after a change, under the same resamples.
 
     `before` and `after` are (1 + R,), the estimate itself first; empty where `reason` says why.
@@ -76,23 +76,23 @@ class Pair:
         return replace(found, note=_AGREED) if found.low == found.high else found
 
 
-def compare(before: Examples, after: Examples, bootstrap: Bootstrap) -> dict[Asked, Pair]:
+def compare(before: Examples, after: Examples, bootstrap: Bootstrap) -> dict[Asked, PairedAuroc]:
     """AUROC of each question for the same clips before and after a change."""
     first, second = questions(before), questions(after)
     return {asked: _compare(first[asked], second[asked], bootstrap) for asked in ASKED}
 
 
-def _compare(before: Question, after: Question, bootstrap: Bootstrap) -> Pair:
+def _compare(before: Question, after: Question, bootstrap: Bootstrap) -> PairedAuroc:
     if reason := too_few(before):
         nothing = np.zeros(0)
-        return Pair(nothing, nothing, bootstrap.confidence, reason)
+        return PairedAuroc(nothing, nothing, bootstrap.confidence, reason)
     weightings = [np.ones((1, before.positive.size)), *bootstrap.weights(before.clusters)]
     rankings = (metrics.Ranking(one.positive, one.probability) for one in (before, after))
     found = [
         np.concatenate([metrics.auroc(ranking.counts(weights)) for weights in weightings])
         for ranking in rankings
     ]
-    return Pair(found[0], found[1], bootstrap.confidence)
+    return PairedAuroc(found[0], found[1], bootstrap.confidence)
 
 
 def too_few(question: Question) -> str | None:
@@ -107,8 +107,8 @@ def too_few(question: Question) -> str | None:
 def judge(
     name: str,
     what: str,
-    pairs: Mapping[Asked, Pair],
-    state: Callable[[Pair], State],
+    pairs: Mapping[Asked, PairedAuroc],
+    state: Callable[[PairedAuroc], State],
     plain: str = PLAIN,
 ) -> Verdict:
     """The graver verdict of the questions that the detector surely answers on plain clips.
@@ -137,7 +137,7 @@ def judge(
     )
 
 
-def summary(pairs: Mapping[Asked, Pair]) -> dict[str, dict[str, Measured]]:
+def summary(pairs: Mapping[Asked, PairedAuroc]) -> dict[str, dict[str, Measured]]:
     """Return, for `metrics.json`, AUROC before and after and what is lost, by question."""
     return {
         asked: {"before": pair.plain, "after": pair.altered, "drop": pair.drop}

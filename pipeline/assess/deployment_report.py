@@ -57,7 +57,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Stratum:
+class StratumCounts:
     """Videos of a stratum, those of them that were drawn at random, and those decided of these."""
 
     size: int
@@ -96,7 +96,7 @@ class Deployment:
     days: int | None
     alerts: int
     alerts_with_copies: int
-    strata: Mapping[str, Stratum]
+    strata: Mapping[str, StratumCounts]
     precision: Estimate | None
     recall: Estimate | None
     shootings: Estimate | None
@@ -115,7 +115,7 @@ class Deployment:
         long_enough = self.hours is None or self.hours == 0 or self.hours >= _LEAST_HOURS
         _require(long_enough, "hours", self.hours)
         _require(self.days is None or self.days > 0, "days", self.days)
-        alerted = self.strata.get(WITH_ALERT, Stratum(0, 0, 0)).size
+        alerted = self.strata.get(WITH_ALERT, StratumCounts(0, 0, 0)).size
         told = f"of {alerted} videos with an alert where alerts is {self.alerts}"
         _require(alerted == self.alerts, "strata", told)
         for name in ("precision", "recall"):

@@ -17,7 +17,7 @@ from pipeline.assess import wording
 from pipeline.assess.audit.facts import DataFacts, facts
 from pipeline.assess.deployment_report import Deployed
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.settings import Folders, Settings
+from pipeline.assess.settings import Folders, JudgingSettings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.summary import Summary, summarize
 from pipeline.config import ClipFormat
@@ -51,7 +51,7 @@ class Evidence:
     predict: Predict
     batch_size: int
     clip: ClipFormat
-    settings: Settings
+    settings: JudgingSettings
     folders: Folders | None
     """None where a collection is judged instead of the packed splits."""
     progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
@@ -143,7 +143,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ProtectedPreview:
     """A protected preview: a `data:` URI with a text that says what is on it."""
 
     uri: str
@@ -158,7 +158,7 @@ class Gallery:
     """Pictures side by side."""
 
     title: str
-    pictures: Sequence[Picture]
+    pictures: Sequence[ProtectedPreview]
     caption: str = ""
 
 

@@ -11,7 +11,7 @@ from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.placements import Placed, place
+from pipeline.assess.statistics.placements import PlacementAuroc, place
 from pipeline.numbers.metrics import BoolArray, IntArray
 
 NOTHING_TO_RANK = "no example with the other answer to be ranked against"
@@ -34,7 +34,7 @@ class Pool:
             np.concatenate([np.full(len(part.examples), part is held_out) for part in found]),
         )
 
-    def place(self, chosen: BoolArray, strata: IntArray | None = None) -> Placed | None:
+    def place(self, chosen: BoolArray, strata: IntArray | None = None) -> PlacementAuroc | None:
         """AUROC of the alert among some examples."""
         examples = self.examples
         return place(
@@ -52,6 +52,6 @@ def parts(evidence: Evidence) -> Sequence[JudgedSet]:
     return [first] if held_out is None or held_out is first else [first, held_out]
 
 
-def judged(placed: Placed | None, confidence: float) -> Measured:
+def judged(placed: PlacementAuroc | None, confidence: float) -> Measured:
     """An AUROC with its interval, also where there is none."""
     return Measured.unknown(NOTHING_TO_RANK) if placed is None else placed.judged(confidence)

@@ -66,7 +66,7 @@ _NUM_THREADS = 2
 
 Hashes = Mapping[str, str]
 """SHA-256 by path inside a folder, or by `<collection>/<path>`."""
-Kind = Literal["missing", "changed", "extra"]
+DifferenceKind = Literal["missing", "changed", "extra"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class FileDifference:
 
     stage: str
     path: str
-    kind: Kind
+    kind: DifferenceKind
 
 
 def hash_folder(folder: Path) -> dict[str, str]:

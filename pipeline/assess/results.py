@@ -18,7 +18,7 @@ from pipeline.assess.judged_sets import JudgedSet, tables
 from pipeline.assess.page import contents, findings, report
 from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.page.plots import write_csv, write_plots
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import JudgingSettings
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import headline
 from pipeline.detect.alarm import SMOOTHINGS
@@ -153,7 +153,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _mistakes(one: JudgedSet, settings: Settings) -> list[contents.MistakeGroup]:
+def _mistakes(one: JudgedSet, settings: JudgingSettings) -> list[contents.MistakeGroup]:
     return [
         contents.MistakeGroup(
             group.title,

@@ -24,7 +24,7 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class Settings:
+class JudgingSettings:
     """Tells how to judge and what to show; see conf/evaluate.yaml."""
 
     bootstrap: Bootstrap

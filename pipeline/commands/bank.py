@@ -228,7 +228,7 @@ def _import(cfg: BankApp, name: str, folder: str) -> None:
         told = bank_exchange.take(root, name, path, key, labels, dry_run=dry_run)
     else:
         label = name if cfg.label is None else cfg.label
-        how = bank_exchange.Listing(cfg.format, label, cfg.negative, labels)
+        how = bank_exchange.ListTerms(cfg.format, label, cfg.negative, labels)
         told = bank_exchange.take_list(root, name, path, how, dry_run=dry_run)
     print("\n".join(told))
 

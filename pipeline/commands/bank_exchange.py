@@ -121,7 +121,7 @@ def export_list(root: Path, name: str, path: str, kind: str, *, dry_run: bool) -
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListTerms:
     """Tells how a list is read.
 
     Attributes:
@@ -137,7 +137,7 @@ class Listing:
     labels: Mapping[str, str] | None = None
 
 
-def take_list(root: Path, name: str, path: Path, how: Listing, *, dry_run: bool) -> list[str]:
+def take_list(root: Path, name: str, path: Path, how: ListTerms, *, dry_run: bool) -> list[str]:
     """Make an item of each line of a list that a bank has no such one of; all of them or none.
 
     Returns:

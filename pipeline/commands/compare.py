@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from pipeline.commands import dvc_runs, tables, wandb_runs
-from pipeline.commands.seed_table import FORMATS, Run, group, merge, render
+from pipeline.commands.seed_table import FORMATS, TrainingRun, group, merge, render
 from pipeline.config import CompareApp
 from pipeline.errors import UserError
 from pipeline.store.output_files import HEADLINE, METRICS
@@ -48,7 +48,7 @@ def run(*revs: str, cfg: CompareApp) -> None:
     print(render(rows, metrics, cfg.format, shutil.get_terminal_size((120, 40)).columns))
 
 
-def select(patterns: Sequence[str], runs: Iterable[Run]) -> list[str]:
+def select(patterns: Sequence[str], runs: Iterable[TrainingRun]) -> list[str]:
     """Metrics that `patterns` name, in their order; all that go by bare names without any.
 
     Raises:
@@ -66,7 +66,7 @@ def select(patterns: Sequence[str], runs: Iterable[Run]) -> list[str]:
     return list(chosen)
 
 
-def _check_seeds(over: Collection[str], runs: Iterable[Run]) -> None:
+def _check_seeds(over: Collection[str], runs: Iterable[TrainingRun]) -> None:
     known = {name for run in runs for name in run.parameters}
     for name in over:
         if name not in known:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pipeline.assess import wording
-from pipeline.commands.seed_table import Run, flatten, numbers
+from pipeline.commands.seed_table import TrainingRun, flatten, numbers
 from pipeline.errors import UserError
 
 _LOCK = "dvc.lock"
@@ -20,7 +20,7 @@ _WORKSPACE = "workspace"
 
 def read_runs(
     project: Path, revs: Sequence[str], main: Collection[str]
-) -> tuple[list[Run], list[str]]:
+) -> tuple[list[TrainingRun], list[str]]:
     """Runs of `revs` and of the experiments that start from them, and sentences on the rest.
 
     Without `revs`: the workspace, the current commit and its experiments. Parameters are those
@@ -67,7 +67,7 @@ def read_runs(
                 prefix = "" if path in main else f"{path}:"
                 metrics |= {f"{prefix}{name}": n for name, n in numbers(found["data"]).items()}
         if metrics:
-            runs.append(Run(parameters(lock), metrics))
+            runs.append(TrainingRun(parameters(lock), metrics))
     return runs, [f"{wording.count(n, 'run')} {what}" for what, n in sorted(left_out.items())]
 
 

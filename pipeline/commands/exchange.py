@@ -187,7 +187,7 @@ def _pull(cfg: ExchangeApp, peer: Peer) -> list[str]:
     if peer.format != DELTAS:
         is_there = peer.bank in banks.names(root)
         is_negative = is_there and banks.read(root, peer.bank).is_negative
-        how = bank_exchange.Listing(peer.format, peer.bank, is_negative, labels)
+        how = bank_exchange.ListTerms(peer.format, peer.bank, is_negative, labels)
         with exchange_transfer.received_file(peer.pull, cfg, work) as path:
             return bank_exchange.take_list(root, peer.bank, path, how, dry_run=cfg.dry_run)
     key = exchange_manifest.public_key_of(peer.their_key, peer.name)

@@ -24,7 +24,7 @@ from pipeline.copies import exchange_manifest
 from pipeline.copies.exchange_manifest import MANIFEST, MAX_MANIFEST_BYTES, Manifest
 from pipeline.errors import UserError
 from pipeline.live import addresses, web
-from pipeline.live.addresses import Refused, Rules
+from pipeline.live.addresses import ForbiddenAddress, Rules
 from pipeline.live.fetcher import Failed
 from pipeline.store import storage, workdir
 
@@ -229,7 +229,7 @@ class _Web:
                     file.write(piece)
                     if time.monotonic() > self._until:
                         raise TimeoutError(f"not all of it came within {cfg.limit_s:g} s")
-        except Refused as error:
+        except ForbiddenAddress as error:
             is_plain = self._base.startswith("http:") and not cfg.allow_private
             remedy = "; give its address by https, or allow_private=true" if is_plain else ""
             raise UserError(f"{error}{remedy}; nothing of it was taken") from error

@@ -89,7 +89,7 @@ def run(cfg: ExportApp) -> None:
         print(target / file)
 
 
-def check(data: bytes, form: str, detector: Detector, clips: Chosen, kind: str) -> None:
+def check(data: bytes, form: str, detector: Detector, clips: ComparisonClips, kind: str) -> None:
     """Print how far the answers of an ONNX graph are from torch's at most.
 
     Args:
@@ -117,7 +117,7 @@ def check(data: bytes, form: str, detector: Detector, clips: Chosen, kind: str) 
         )
 
 
-def _of_clips(session: Any, detector: Detector, clips: Chosen) -> list[float]:
+def _of_clips(session: Any, detector: Detector, clips: ComparisonClips) -> list[float]:
     """All clips at once, then each alone."""
     found = []
     for some in [slice(None), *(slice(i, i + 1) for i in range(len(clips.frames)))]:
@@ -128,7 +128,7 @@ def _of_clips(session: Any, detector: Detector, clips: Chosen) -> list[float]:
     return found
 
 
-def _of_streams(session: Any, detector: Detector, clips: Chosen) -> list[float]:
+def _of_streams(session: Any, detector: Detector, clips: ComparisonClips) -> list[float]:
     """Every clip twice on end, so that the first has to be forgotten; all streams, then one."""
     found = []
     num_frames = clips.frames.shape[1]
@@ -153,7 +153,7 @@ def _distance(answers: NDArray[np.float32], expected: NDArray[np.float64]) -> fl
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ComparisonClips:
     """Clips that both graph and network are asked about."""
 
     frames: NDArray[np.uint8]
@@ -162,16 +162,16 @@ class Chosen:
     """(N, S)"""
 
 
-def _random(detector: Detector) -> Chosen:
+def _random(detector: Detector) -> ComparisonClips:
     form = detector.card.clip
     shape = (_NUM_CLIPS, form.num_frames, form.size, form.size, 3)
     generator = np.random.default_rng(0)
     frames = generator.integers(0, 256, shape, np.uint8)
     size = (_NUM_CLIPS, num_samples(form.num_frames, form.fps))
-    return Chosen(frames, generator.integers(-20_000, 20_000, size, np.int16))
+    return ComparisonClips(frames, generator.integers(-20_000, 20_000, size, np.int16))
 
 
-def _packed(cfg: ExportApp, detector: Detector) -> dict[str, Chosen]:
+def _packed(cfg: ExportApp, detector: Detector) -> dict[str, ComparisonClips]:
     """Some packed clips of the format of the weights, spread over all; none without any."""
     if not (Path(cfg.paths.packed) / INDEX).is_file():
         return {}
@@ -181,7 +181,7 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, Chosen]:
     rows = np.linspace(0, packed.index.num_rows - 1, _NUM_CLIPS).astype(int)
     samples = [packed.read(int(row)) for row in rows]
     return {
-        "packed clips": Chosen(
+        "packed clips": ComparisonClips(
             np.stack([one.frames for one in samples]), np.stack([one.sound for one in samples])
         )
     }

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline.config import FetchConfig
 from pipeline.footage.conversion import Unusable
 from pipeline.live import addresses, web
-from pipeline.live.addresses import Refused, Rules
+from pipeline.live.addresses import ForbiddenAddress, Rules
 from pipeline.live.fetcher import Failed
 
 SCHEMES = ("https", "http")
@@ -52,7 +52,7 @@ def _fetch(url: str, local: Path, cfg: FetchConfig) -> Unusable | None:
                 return None
         except _NotWritten as error:
             raise error.refused from None
-        except Refused as error:
+        except ForbiddenAddress as error:
             return Unusable("refused_address", str(error))
         except Failed as error:
             report = error.report

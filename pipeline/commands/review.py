@@ -26,20 +26,20 @@ from pipeline.review import (
     score_folder,
     serving,
 )
-from pipeline.review.alerts import Alerts
-from pipeline.review.calibration import Calibration
+from pipeline.review.alerts import DetectorAlerts
+from pipeline.review.calibration import PlattCalibration
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
-from pipeline.review.exchange.entries import Entry, Format, Terms
+from pipeline.review.exchange.entries import Entry, ExchangeFormat, ExchangeTerms
 from pipeline.review.queueing import Made
 from pipeline.review.record import Record
-from pipeline.review.tasks import QueuePlace, Task
+from pipeline.review.tasks import QueuePlace, ReviewTask
 from pipeline.system.untrusted import plain
 
 FORMATS = {
-    spreadsheet.NAME: Format(spreadsheet.write, spreadsheet.read, asks=False),
-    label_studio.NAME: Format(label_studio.write, label_studio.read, asks=True),
-    fiftyone.NAME: Format(fiftyone.write, fiftyone.read, asks=False),
-    coop.NAME: Format(coop.write, coop.read, asks=True),
+    spreadsheet.NAME: ExchangeFormat(spreadsheet.write, spreadsheet.read, asks=False),
+    label_studio.NAME: ExchangeFormat(label_studio.write, label_studio.read, asks=True),
+    fiftyone.NAME: ExchangeFormat(fiftyone.write, fiftyone.read, asks=False),
+    coop.NAME: ExchangeFormat(coop.write, coop.read, asks=True),
 }
 _MAX_SHOWN = 80
 
@@ -76,7 +76,7 @@ def _queue(cfg: ReviewApp, what: str) -> None:
     for source in sources:
         of_them = [task for _, _, task in places if task.weights_sha256 == source.weights_sha256]
         calibrated = _calibration(of_them, votes)
-        if isinstance(source, Alerts):
+        if isinstance(source, DetectorAlerts):
             made = alerts.make(source, cfg, done, calibrated)
         else:
             made = queueing.make(source, cfg, done, calibrated)
@@ -99,7 +99,7 @@ def _keep(record: Record, made: Made, seed: int) -> int:
     return number
 
 
-def _calibration(tasks: Sequence[Task], votes: agreement.Votes) -> Calibration:
+def _calibration(tasks: Sequence[ReviewTask], votes: agreement.Votes) -> PlattCalibration:
     """Return what scores mean here, from what was decided of tasks with scores of one detector."""
     decided = [(task.score, *votes.counts(task.name)) for task in tasks if task.score is not None]
     told = [one for one in decided if one[1] + one[2]]
@@ -136,7 +136,10 @@ def _export(cfg: ReviewApp, out: str) -> None:
 
 
 def _write(
-    cfg: ReviewApp, out: str, places: Sequence[tuple[int, QueuePlace, Task]], votes: agreement.Votes
+    cfg: ReviewApp,
+    out: str,
+    places: Sequence[tuple[int, QueuePlace, ReviewTask]],
+    votes: agreement.Votes,
 ) -> None:
     """Export places of queues; to tools that ask people, those alone that somebody is asked of.
 
@@ -193,7 +196,7 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     root, stones = Path(cfg.root), forgotten(Path(cfg.paths.footage))
-    terms = collection.Terms(cfg.source, cfg.licence, cfg.authority, root, stones.sha256s)
+    terms = collection.IndexTerms(cfg.source, cfg.licence, cfg.authority, root, stones.sha256s)
     with review_report.writing(out):
         found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
     for reason, number in sorted(found.left_out.items()):
@@ -237,7 +240,7 @@ def _serve(cfg: ReviewApp) -> None:
     guarding.check_installed(serving.NEEDED, "discern review serve")
     token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
     folders = Path(cfg.root), Path(cfg.paths.work)
-    means = serving.Means(cfg.ingest.clip.fps, cfg.ingest, cfg.run, *folders)
+    means = serving.DisplaySettings(cfg.ingest.clip.fps, cfg.ingest, cfg.run, *folders)
     page = serving.ReviewPage(_record(cfg), cfg.reviewer_error, means, token)
     server = Server(page.application(), cfg.serve_host, cfg.serve_port, "review")
     try:
@@ -251,13 +254,13 @@ def _by(cfg: ReviewApp) -> str | None:
     """The name of a person as decisions have it; None where none is given."""
     try:
         return None if cfg.by is None else guarding.name_of(cfg.by)
-    except guarding.Refused as error:
+    except guarding.RefusedRequest as error:
         raise UserError(f"by={_shown(cfg.by or '')}: {error}") from error
 
 
-def _terms(cfg: ReviewApp) -> Terms:
+def _terms(cfg: ReviewApp) -> ExchangeTerms:
     key = None if cfg.key is None else Path(cfg.key)
-    return Terms(cfg.ingest.clip.fps, cfg.media or "", _by(cfg), key)
+    return ExchangeTerms(cfg.ingest.clip.fps, cfg.media or "", _by(cfg), key)
 
 
 def _record(cfg: ReviewApp) -> Record:

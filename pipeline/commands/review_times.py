@@ -21,8 +21,8 @@ from pipeline.commands.score import cost, rows
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.listing import Given
-from pipeline.commands.score.lookup import Lookup
-from pipeline.commands.score.part import Scoring
+from pipeline.commands.score.lookup import FileLookups
+from pipeline.commands.score.part import PartScoring
 from pipeline.commands.score.printout import on_one_machine, remedy_of
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.scorer import DecodedClips, why_not
@@ -40,7 +40,7 @@ from pipeline.review.agreement import Votes, consensus
 from pipeline.review.population import Population
 from pipeline.review.proposing import Finder
 from pipeline.review.record import Record
-from pipeline.review.tasks import FILE, TIMES, Decision, Moment, QueuePlace, Task, name_of
+from pipeline.review.tasks import FILE, TIMES, Decision, Moment, QueuePlace, ReviewTask, name_of
 from pipeline.store import storage
 from pipeline.system.untrusted import plain
 
@@ -126,16 +126,16 @@ def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> No
     detector.check_format("conf/ingest.yaml", cfg.ingest.clip)
     torch.set_num_threads(1)
     terms = ScoreApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest)
-    scoring = Scoring(
+    scoring = PartScoring(
         FileAccess(Path().resolve(), terms),
-        Lookup.open(terms),
+        FileLookups.open(terms),
         _MomentFinder(detector),
         forgotten(Path(cfg.paths.footage)),
     )
     run = on_one_machine(cfg.run)
     given = (Given(row.path, _address(collection, row.path)) for row in wanted)
     known = {name for name, of in votes.by_task.items() if any(one.discharges_s for one in of)}
-    tasks, refused, num_known = list[Task](), list[Row](), 0
+    tasks, refused, num_known = list[ReviewTask](), list[Row](), 0
     for row in scoring.rows(given, run):
         if row["status"] != rows.SCORED:
             refused.append(row)
@@ -173,9 +173,9 @@ def _address(collection: str, path: str) -> str:
     return str((Path(collection) / path).absolute())
 
 
-def _task(collection: str, row: Row, weights_sha256: str) -> Task:
+def _task(collection: str, row: Row, weights_sha256: str) -> ReviewTask:
     uri = f"{collection.rstrip('/')}/{row['id']}"
-    return Task(
+    return ReviewTask(
         name=_name_of_times(row["sha256"]),
         kind=FILE,
         id=row["id"],
@@ -197,12 +197,12 @@ def _task(collection: str, row: Row, weights_sha256: str) -> Task:
     )
 
 
-def _order(task: Task) -> tuple[float, str]:
+def _order(task: ReviewTask) -> tuple[float, str]:
     """The surest first."""
     return -max((moment.score or 0.0 for moment in task.moments), default=0.0), task.id
 
 
-def _keep(record: Record, collection: str, weights_sha256: str, tasks: Sequence[Task]) -> int:
+def _keep(record: Record, collection: str, weights_sha256: str, tasks: Sequence[ReviewTask]) -> int:
     about = {
         "kind": TIMES,
         "scores": storage.name(collection),

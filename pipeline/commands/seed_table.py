@@ -21,7 +21,7 @@ DASH = "–"
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One training and what came of it."""
 
     parameters: Mapping[str, Any]
@@ -53,7 +53,7 @@ class SeedMean:
 
 
 @dataclass(frozen=True)
-class Row:
+class SeedGroup:
     """Runs that differ in seeds alone."""
 
     parameters: Mapping[str, Any]
@@ -96,24 +96,24 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def merge(runs: Iterable[Run]) -> list[Run]:
+def merge(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
     """The same runs, each once: what agrees in every parameter and every metric is one."""
-    merged: dict[str, list[Run]] = defaultdict(list)
+    merged: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
         alike = merged[json.dumps(run.parameters, sort_keys=True)]
         for number, other in enumerate(alike):
             common = run.metrics.keys() & other.metrics.keys()
             if common and all(run.metrics[name] == other.metrics[name] for name in common):
-                alike[number] = Run(run.parameters, {**other.metrics, **run.metrics})
+                alike[number] = TrainingRun(run.parameters, {**other.metrics, **run.metrics})
                 break
         else:
             alike.append(run)
     return [run for alike in merged.values() for run in alike]
 
 
-def group(runs: Iterable[Run], over: Sequence[str], confidence: float) -> list[Row]:
+def group(runs: Iterable[TrainingRun], over: Sequence[str], confidence: float) -> list[SeedGroup]:
     """One row for all runs that differ in nothing but the parameters `over`, sorted."""
-    groups: dict[str, list[Run]] = defaultdict(list)
+    groups: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
         fixed = {name: value for name, value in run.parameters.items() if name not in over}
         groups[json.dumps(fixed, sort_keys=True)].append(run)
@@ -124,12 +124,12 @@ def group(runs: Iterable[Run], over: Sequence[str], confidence: float) -> list[R
             for name, value in run.metrics.items():
                 values[name].append(value)
         means = {name: SeedMean.of(found, confidence) for name, found in values.items()}
-        rows.append(Row(json.loads(key), len(alike), means))
+        rows.append(SeedGroup(json.loads(key), len(alike), means))
     varying = varied(rows)
     return sorted(rows, key=lambda row: [_rank(row.parameters.get(name)) for name in varying])
 
 
-def varied(rows: Sequence[Row]) -> list[str]:
+def varied(rows: Sequence[SeedGroup]) -> list[str]:
     """Names of the parameters in which rows differ, sorted."""
     names = {name for row in rows for name in row.parameters}
     return sorted(
@@ -137,7 +137,7 @@ def varied(rows: Sequence[Row]) -> list[str]:
     )
 
 
-def render(rows: Sequence[Row], metrics: Sequence[str], form: str, width: int) -> str:
+def render(rows: Sequence[SeedGroup], metrics: Sequence[str], form: str, width: int) -> str:
     """The table as text.
 
     Args:
@@ -160,7 +160,7 @@ def render(rows: Sequence[Row], metrics: Sequence[str], form: str, width: int) -
     return _wrapped([head, *keys], [list(metrics), *cells], width)
 
 
-def _cell(row: Row, metric: str) -> str:
+def _cell(row: SeedGroup, metric: str) -> str:
     mean = row.means.get(metric)
     if mean is None:
         return DASH
@@ -189,7 +189,7 @@ def _columns(lines: list[list[str]]) -> list[str]:
     ]
 
 
-def _csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
+def _csv(rows: Sequence[SeedGroup], metrics: Sequence[str]) -> str:
     varying = varied(rows)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

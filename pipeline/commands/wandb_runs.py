@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assess import wording
-from pipeline.commands.seed_table import Run, flatten, numbers
+from pipeline.commands.seed_table import TrainingRun, flatten, numbers
 from pipeline.errors import UserError
 
 _HEADER = b":W&B"
@@ -21,7 +21,7 @@ _WHOLE, _LAST = 1, 4
 _DATA = "dataset"
 
 
-def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
+def read_runs(folder: Path) -> tuple[list[TrainingRun], list[str]]:
     """Finished runs whose records lie anywhere below `folder`, and sentences on the rest.
 
     Parameters are those of the config, under `train.`, and the DVC hashes of data. Metrics are
@@ -44,7 +44,7 @@ def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
     return runs, [f"{wording.count(n, 'run')} {what}" for what, n in left_out.items()]
 
 
-def _read(path: Path) -> Run | None:
+def _read(path: Path) -> TrainingRun | None:
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     data: dict[str, str] = {}
@@ -65,7 +65,7 @@ def _read(path: Path) -> Run | None:
         return None
     parameters = flatten({k: v for k, v in config.items() if not k.startswith("_")}, "train.")
     found = numbers({name: value for name, value in summary.items() if _is_ours(name, value)})
-    return Run({**parameters, **data}, found)
+    return TrainingRun({**parameters, **data}, found)
 
 
 def records(path: Path) -> Iterator[Any]:

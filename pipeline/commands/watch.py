@@ -27,9 +27,9 @@ from pipeline.live.cluster import Cluster
 from pipeline.live.endings import Endings
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell
-from pipeline.live.plan import Plan, detector_of
+from pipeline.live.plan import WatchPlan, detector_of
 from pipeline.live.roster import Roster
-from pipeline.live.scoring import Scorer
+from pipeline.live.scoring import StreamScorer
 from pipeline.live.watcher import Policy, Watcher
 from pipeline.store import executor
 from pipeline.system.command_line import hide
@@ -64,7 +64,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
     is_list = path.suffix.lower() == LIST and not addresses.is_address(what)
     source = None if is_list else source_of(what, cfg)
     detector = detector_of(cfg)
-    scorer = Scorer(detector)
+    scorer = StreamScorer(detector)
     choice, evidence = choice_of(cfg, detector)
     policy = Policy(
         Habits(choice, cfg.release, evidence, cfg.update_every_s, cfg.stills),
@@ -72,7 +72,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
         cfg.batch_size,
         None if cfg.replay else cfg.max_wait_s,
     )
-    plan = Plan(cfg, policy, speed)
+    plan = WatchPlan(cfg, policy, speed)
     board, endings = Board(choice.threshold), Endings()
     with event_sinks.events_of(cfg, board, endings.take) as events:
         watcher: Watcher | Cluster

@@ -23,7 +23,7 @@ _MAX_LENGTH = 8192
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,;]+")
 
 
-class Refused(Exception):
+class ForbiddenAddress(Exception):
     """An address must not be connected to; the text holds no more of it than scheme and host."""
 
 
@@ -101,15 +101,15 @@ def check(url: str, rules: Rules) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Refused("an address that cannot be read") from error
+        raise ForbiddenAddress("an address that cannot be read") from error
     if parts.scheme not in rules.schemes:
-        raise Refused(f"{told(url)}: the scheme is none of {', '.join(rules.schemes)}")
+        raise ForbiddenAddress(f"{told(url)}: the scheme is none of {', '.join(rules.schemes)}")
     is_plain = url.isascii() and url.isprintable() and " " not in url
     if not parts.hostname or len(url) > _MAX_LENGTH or not is_plain or port == 0:
-        raise Refused(f"{told(url)}: no host, or letters that no address has")
+        raise ForbiddenAddress(f"{told(url)}: no host, or letters that no address has")
     host = parts.hostname.rstrip(".")
     if rules.hosts and not any(_matches(host, one) for one in rules.hosts):
-        raise Refused(f"{told(url)}: a host that hosts= does not name")
+        raise ForbiddenAddress(f"{told(url)}: a host that hosts= does not name")
     return parts
 
 
@@ -122,7 +122,7 @@ def led_to(url: str, given: str) -> str:
     try:
         return urljoin(url, given)
     except ValueError as error:
-        raise Refused(f"{told(url)}: leads to an address that cannot be read") from error
+        raise ForbiddenAddress(f"{told(url)}: leads to an address that cannot be read") from error
 
 
 def _matches(host: str, rule: str) -> bool:
@@ -143,12 +143,12 @@ def resolve(parts: SplitResult, rules: Rules) -> Endpoint:
     try:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise Refused(f"{told(parts.geturl())}: a name that no host can have") from error
+        raise ForbiddenAddress(f"{told(parts.geturl())}: a name that no host can have") from error
     addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
     if not rules.allow_private:
         for address in addresses:
             if not is_public(address):
-                raise Refused(
+                raise ForbiddenAddress(
                     f"{told(parts.geturl())}: leads to an address that is not of the public "
                     "internet; allow_private=true connects to it"
                 )
@@ -175,5 +175,5 @@ def check_given(url: str, rules: Rules) -> None:
     """Raise `UserError` unless an address that a user gave is of an allowed scheme and host."""
     try:
         check(url, rules)
-    except Refused as error:
+    except ForbiddenAddress as error:
         raise UserError(f"{error}; give another address") from error

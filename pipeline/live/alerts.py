@@ -19,8 +19,8 @@ from pipeline.assess import previews
 from pipeline.detect.alarm import Alarm, Choice
 from pipeline.live.before import Before, OpenAlert
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Answer
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamAnswer
 
 STREAM_OVER, WATCH_ENDED = "stream_ended", "watch_ended"
 """Why alerts are closed that would else be open."""
@@ -63,14 +63,14 @@ class Habits:
     stills: bool
 
 
-class Alerts:
+class StreamAlerts:
     """Raises, renews and closes the one alert that a stream may have open."""
 
     def __init__(
         self,
         habits: Habits,
         tell: Callable[[str, Mapping[str, Any]], None],
-        seen: Callable[[Shown, Answer], Answer],
+        seen: Callable[[StreamClip, StreamAnswer], StreamAnswer],
         before: Before | None = None,
     ) -> None:
         """Begin with a stream.
@@ -126,8 +126,8 @@ class Alerts:
 
     def take(
         self,
-        answer: Answer,
-        clip: Shown,
+        answer: StreamAnswer,
+        clip: StreamClip,
         at_s: float,
         lag_s: float | None,
         answered_share: float = 1.0,
@@ -225,7 +225,11 @@ class Alerts:
         }
 
     def _told(
-        self, answer: Answer, clip: Shown, at_s: float, timing: Mapping[str, float | None]
+        self,
+        answer: StreamAnswer,
+        clip: StreamClip,
+        at_s: float,
+        timing: Mapping[str, float | None],
     ) -> dict[str, Any]:
         assert self._open is not None
         seen = self._seen(clip, answer)
@@ -249,5 +253,5 @@ def _round(value: float) -> float:
     return round(value, _DIGITS)
 
 
-def _probabilities(answer: Answer) -> dict[str, float]:
+def _probabilities(answer: StreamAnswer) -> dict[str, float]:
     return {"p_real": _round(answer.p_real), "p_discharge": _round(answer.p_discharge)}

@@ -24,7 +24,7 @@ OTHER = "other"
 
 
 @dataclass(frozen=True)
-class Seen:
+class StreamStatus:
     """A stream as it is now.
 
     Attributes:
@@ -51,7 +51,7 @@ class Seen:
     faults: tuple[tuple[str, int], ...] = ()
 
 
-def sentence(streams: Sequence[Seen]) -> str:
+def sentence(streams: Sequence[StreamStatus]) -> str:
     """Return what is said of all streams together."""
     answered = sum(one.num_answered for one in streams)
     dropped = sum(one.num_dropped for one in streams)
@@ -83,7 +83,7 @@ class Board:
     """
 
     threshold: float
-    streams: Sequence[Seen] = ()
+    streams: Sequence[StreamStatus] = ()
     load: Mapping[str, Any] = field(default_factory=dict)
     matches: tuple[Mapping[str, Any], ...] = ()
     num_events: Counter[str] = field(default_factory=Counter)
@@ -93,7 +93,7 @@ class Board:
     is_watching: bool = False
     beat: float = field(default_factory=time.monotonic)
 
-    def see(self, streams: Sequence[Seen]) -> None:
+    def see(self, streams: Sequence[StreamStatus]) -> None:
         """Take all streams as they are now."""
         there = {one.name: one for one in streams}
         for one in self.streams:
@@ -104,12 +104,12 @@ class Board:
         self.streams = tuple(streams)
         self.beat, self.is_watching = time.monotonic(), True
 
-    def part(self, last: Seen) -> None:
+    def part(self, last: StreamStatus) -> None:
         """Take a stream as it was when it ended, which may be long after it was seen."""
         self.streams = tuple(one for one in self.streams if one.name != last.name)
         self._keep(last)
 
-    def _keep(self, one: Seen) -> None:
+    def _keep(self, one: StreamStatus) -> None:
         answered, dropped = self.num_gone
         self.num_gone = answered + one.num_answered, dropped + one.num_dropped
         self.gone_faults.update(dict(one.faults))

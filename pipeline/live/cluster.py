@@ -21,18 +21,18 @@ from pipeline.errors import UserError
 from pipeline.live import addresses
 from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED
 from pipeline.live.before import Before
-from pipeline.live.board import LOST, STARTING, Board, Seen, sentence
+from pipeline.live.board import LOST, STARTING, Board, StreamStatus, sentence
 from pipeline.live.events import (
     ALERT_CLOSED,
     STREAM,
     STREAM_ENDED,
     STREAM_LOST,
-    Events,
+    EventSender,
 )
 from pipeline.live.fetcher import Fetch
-from pipeline.live.group import Group, Joining, Report, Told
+from pipeline.live.group import GroupEvent, GroupReport, Joining, StreamGroup
 from pipeline.live.placing import placed
-from pipeline.live.plan import Plan
+from pipeline.live.plan import WatchPlan
 from pipeline.store.executor import connected_ray
 from pipeline.system import interrupts
 
@@ -55,7 +55,7 @@ class _Stream:
     before: Before | None = None
     is_lost: bool = False
     is_leaving: bool = False
-    seen: Seen | None = None
+    seen: StreamStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class _Came:
 
     group: str
     actor: Any
-    report: Report | None = None
+    report: GroupReport | None = None
     is_there: bool = False
     cannot_begin: bool = False
     said: str = ""
@@ -78,7 +78,9 @@ class _Came:
 class Cluster:
     """Watches streams in groups until each of them has ended."""
 
-    def __init__(self, plan: Plan, events: Events, board: Board, num_groups: int | None) -> None:
+    def __init__(
+        self, plan: WatchPlan, events: EventSender, board: Board, num_groups: int | None
+    ) -> None:
         """Begin the groups, and wait until the cluster has made as many as it can at once.
 
         Args:
@@ -175,7 +177,7 @@ class Cluster:
     def _begin(self, group: str) -> None:
         # Two calls at once, since one waits for what is to be reported.
         options = {"num_cpus": self._cpus, "max_concurrency": 2, "scheduling_strategy": "SPREAD"}
-        actor = self._ray.remote(**options)(Group).remote(self._plan)
+        actor = self._ray.remote(**options)(StreamGroup).remote(self._plan)
         self._begun[group] = actor
         threading.Thread(target=self._ask, args=(group, actor), daemon=True).start()
 
@@ -217,7 +219,7 @@ class Cluster:
             else:
                 self._take_report(came.group, came.report)
 
-    def _take_report(self, group: str, report: Report) -> None:
+    def _take_report(self, group: str, report: GroupReport) -> None:
         for told in report.told:
             self._tell(group, told)
         for seen in report.seen:
@@ -229,7 +231,7 @@ class Cluster:
         if report.problem and not self._is_ending:
             self._lose(group, report.problem)
 
-    def _tell(self, group: str, told: Told) -> None:
+    def _tell(self, group: str, told: GroupEvent) -> None:
         if told.stream is None:
             self._events.tell_of_all(told.kind, {**told.data, "group": group})
             return
@@ -296,9 +298,9 @@ class Cluster:
             data = {**alert.__dict__, "closed_s": one.before.at_s, "reason": reason}
             self._events.tell(ALERT_CLOSED, name, data)
 
-    def _seen(self) -> Sequence[Seen]:
+    def _seen(self) -> Sequence[StreamStatus]:
         return [
-            one.seen or Seen(name, STARTING, "", 0.0, None, (), 0, 0, None)
+            one.seen or StreamStatus(name, STARTING, "", 0.0, None, (), 0, 0, None)
             for name, one in self._streams.items()
         ]
 

@@ -19,10 +19,18 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign
-from pipeline.live.hearing import Ear
-from pipeline.live.messages import Ended, Faults, Heading, Message, Passed, Shown, send
+from pipeline.live.hearing import WindowSound
+from pipeline.live.messages import (
+    Ended,
+    Faults,
+    Heading,
+    Message,
+    SkippedPictures,
+    StreamClip,
+    send,
+)
 from pipeline.live.pictures import Pictures, Undecodable
-from pipeline.live.printing import Printer
+from pipeline.live.printing import StreamPrinter
 from pipeline.live.windows import Divided, divided
 from pipeline.store import video
 from pipeline.store.sound import num_samples
@@ -33,7 +41,7 @@ SOUND_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
-class Task:
+class DecodingTask:
     """What to decode, and how.
 
     Attributes:
@@ -52,7 +60,7 @@ class Task:
 
 
 def main(
-    task: Task, out: Connection, pipes: tuple[Connection, Connection] | None, parent: int
+    task: DecodingTask, out: Connection, pipes: tuple[Connection, Connection] | None, parent: int
 ) -> None:
     """Decode until the bytes end; what becomes of it goes to `out`."""
     # Ctrl-C is the main process's to handle.
@@ -65,7 +73,7 @@ def main(
             send(out, message)
 
 
-def decoded(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
+def decoded(task: DecodingTask, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
     """Yield what a stream shows, and at last why it ended."""
     faults: Counter[str] = Counter()
     ended = Ended("end", "")
@@ -96,7 +104,7 @@ class _ClockJumped(Exception):
 
 
 def _clips(
-    task: Task, pipes: tuple[Connection, Connection] | None, faults: Counter[str]
+    task: DecodingTask, pipes: tuple[Connection, Connection] | None, faults: Counter[str]
 ) -> Iterator[Message]:
     clip, path, heard_path = task.clip, task.path, task.path
     if pipes is not None:
@@ -105,7 +113,7 @@ def _clips(
     wait_s = None if pipes is None else SOUND_WAIT_S
     length = num_samples(clip.num_frames, clip.fps)
     ear, num_zeros = None, 0
-    printer = Printer(clip.fps) if task.prints else None
+    printer = StreamPrinter(clip.fps) if task.prints else None
     see, listen = (printer.see, printer.hear) if printer else (None, None)
     source = Pictures(path, task.limits, faults, is_live=pipes is not None)
     with source:
@@ -115,7 +123,7 @@ def _clips(
             if ear is None or (len(zeros_s) > num_zeros and pipes is None):
                 if ear is not None:
                     ear.close()
-                ear = Ear(heard_path, task.limits, zeros_s, length, wait_s, listen)
+                ear = WindowSound(heard_path, task.limits, zeros_s, length, wait_s, listen)
                 num_zeros = len(zeros_s)
             if one.begins == "clock" and pipes is not None:
                 raise _ClockJumped
@@ -126,14 +134,14 @@ def _clips(
                 yield prints
 
 
-def _message(one: Divided, ear: Ear, clip: ClipFormat, drift_s: float | None) -> Message:
+def _message(one: Divided, ear: WindowSound, clip: ClipFormat, drift_s: float | None) -> Message:
     # Windows that show nothing are asked for too, or their sound would fill the pipe.
     heard = ear.hear(num_samples(one.start_frame, clip.fps))
     start_s = one.start_frame / clip.fps
     if one.window is None:
-        return Passed(start_s + clip.num_frames / clip.fps, one.reason)
+        return SkippedPictures(start_s + clip.num_frames / clip.fps, one.reason)
     # What the detector has learned from are clips as their encoding gives them back.
     frames = np.asarray(video.decode(one.window.mp4))
     marks, begins = one.window.marks, one.begins
     samples, presence = heard.samples, heard.presence
-    return Shown(start_s, frames, samples, presence, marks, begins, ear.is_late, drift_s)
+    return StreamClip(start_s, frames, samples, presence, marks, begins, ear.is_late, drift_s)

@@ -16,7 +16,7 @@ from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.board import Board
 from pipeline.live.courier import Courier
 from pipeline.live.decisions import Decisions
-from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
+from pipeline.live.events import ALERT_CLOSED, Event, EventSender, Sink, line
 from pipeline.live.kafka import Kafka, settings_of
 from pipeline.live.metrics import Metrics
 from pipeline.live.outbox import Outbox
@@ -51,7 +51,7 @@ def check(cfg: WatchApp) -> None:
 
 
 @contextmanager
-def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
+def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[EventSender]:
     """Let all be told who are to be.
 
     Args:
@@ -81,7 +81,7 @@ def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
         sinks += [stack.enter_context(_printing()), *also]
         if cfg.events is not None:
             sinks.append(stack.enter_context(_writing(cfg.events)))
-        events = Events(sinks, {"shadow": True} if cfg.shadow else None)
+        events = EventSender(sinks, {"shadow": True} if cfg.shadow else None)
         left = {data["alert"]: (stream, data) for stream, data in _left_open(outboxes)}
         for stream, data in left.values():
             events.tell(ALERT_CLOSED, stream, {**data, "reason": WATCH_ENDED})

@@ -31,7 +31,7 @@ _SAID_OF_ALL = ("answered_share", "num_left_out", "num_streams", "waits_s", "beh
 
 
 class Teller(Protocol):
-    """Is told of streams, as `Events` is."""
+    """Is told of streams, as `EventSender` is."""
 
     def tell(self, kind: str, stream: str, data: Mapping[str, Any]) -> None:
         """Tell of a stream."""
@@ -45,7 +45,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Events:
+class EventSender:
     """Makes events and hands them on."""
 
     def __init__(self, sinks: Sequence[Sink], common: Mapping[str, Any] | None = None) -> None:

@@ -23,21 +23,21 @@ from pipeline.live.events import (
     STREAM_RECOVERED,
     STREAM_STARTED,
 )
-from pipeline.live.fetcher import Fetch, Report
-from pipeline.live.inbox import Inbox, Turn, Waiting, WaitingClip
-from pipeline.live.lookup import Lookup
+from pipeline.live.fetcher import Fetch, SessionEnd
+from pipeline.live.inbox import Inbox, StreamChange, Waiting, WaitingClip
+from pipeline.live.lookup import StreamLookup
 from pipeline.live.messages import (
     BrokenDecoder,
     Ended,
     Faults,
     Heading,
     Message,
-    Passed,
     Prints,
-    Shown,
+    SkippedPictures,
+    StreamClip,
 )
 from pipeline.live.outcomes import AT_ONCE, Patience, ended
-from pipeline.live.session import Means, Session
+from pipeline.live.session import Session, SessionSettings
 from pipeline.live.soundness import Soundness
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,12 @@ class Feed(threading.Thread):
         self,
         name: str,
         source: Path | Fetch,
-        means: Means,
+        means: SessionSettings,
         patience: Patience,
         inbox: Inbox,
         speed: float | None,
         soundness: Soundness,
-        lookup: Lookup | None = None,
+        lookup: StreamLookup | None = None,
         before: Before | None = None,
     ) -> None:
         """Get ready; `start` begins.
@@ -104,10 +104,10 @@ class Feed(threading.Thread):
         self._zero: float | None = None
         """When the stream began, by `time.monotonic`."""
         self._has_started = self._is_lost = False
-        self._lost: Report | None = None
+        self._lost: SessionEnd | None = None
         self._seen_at = time.monotonic()
         if before is not None:
-            self._is_lost, self._lost = True, Report(before.reason)
+            self._is_lost, self._lost = True, SessionEnd(before.reason)
             self._last_end_s = before.at_s
             self._has_started = before.began_at is not None or before.at_s > 0
             if isinstance(source, Path):
@@ -145,17 +145,17 @@ class Feed(threading.Thread):
         except Exception as error:
             # What nobody foresaw may cost this stream, and no other.
             log.exception("watch: %s: please report this as a bug", self.stream)
-            outcome = Report("unforeseen", type(error).__name__)
+            outcome = SessionEnd("unforeseen", type(error).__name__)
         self._tell(STREAM_ENDED, outcome)
 
-    def _follow(self) -> Report:
+    def _follow(self) -> SessionEnd:
         pause_s, has_tried = _FIRST_PAUSE_S, False
         self._seen_at = time.monotonic()
         while True:
             seen_at = self._seen_at
             outcome = self._session()
             if self._stopped.is_set():
-                return Report("stopped")
+                return SessionEnd("stopped")
             if isinstance(self._source, Path) or outcome.is_final:
                 return outcome
             self._lose(outcome)
@@ -183,29 +183,29 @@ class Feed(threading.Thread):
                 # Streams that a server has lost all at once do not all come back at once.
                 self._pause(min(left_s, pause_s * random.uniform(0.5, 1.0)))
             if self._stopped.is_set():
-                return Report("stopped")
+                return SessionEnd("stopped")
 
-    def _session(self) -> Report:
+    def _session(self) -> SessionEnd:
         if self._rests.is_set():
-            return Report(OVERLOAD)
+            return SessionEnd(OVERLOAD)
         try:
             session = Session(self._source, self._means)
         except (EOFError, OSError) as error:
             # Who starts processes may have been killed, and is there again at the next try.
             said = getattr(error, "strerror", None)
-            return Report("no_process", said or type(error).__name__)
+            return SessionEnd("no_process", said or type(error).__name__)
         self._heading, is_first = None, True
         heard_at = time.monotonic()
         try:
             while not self._stopped.is_set():
                 if self._rests.is_set():
-                    return Report(OVERLOAD)
+                    return SessionEnd(OVERLOAD)
                 try:
                     message = session.receive(_LOOK_EVERY_S)
                 except (EOFError, OSError):
-                    return session.report() or Report("decoder_died")
+                    return session.report() or SessionEnd("decoder_died")
                 except BrokenDecoder as error:
-                    return Report("decoder_broken", str(error))
+                    return SessionEnd("decoder_broken", str(error))
                 if isinstance(message, Ended):
                     return ended(message, session, self._source)
                 if outcome := self._fallen_behind(session, is_first):
@@ -215,18 +215,18 @@ class Feed(threading.Thread):
                     # The fetcher's own limit comes first, after which what is left is decoded.
                     grace_s = _GRACE_S if self._heading else _START_S
                     if waited_s > self._patience.timeout_s + grace_s:
-                        return session.report(0.0) or Report("stalled", f"{waited_s:.0f} s")
+                        return session.report(0.0) or SessionEnd("stalled", f"{waited_s:.0f} s")
                     self._pass_time()
                     continue
                 is_first = self._take(message, is_first)
                 # Time that the detector takes is none that the stream takes.
                 heard_at = time.monotonic()
-            return Report("stopped")
+            return SessionEnd("stopped")
         finally:
             session.close()
             self.behind_s = 0.0
 
-    def _fallen_behind(self, session: Session, is_first: bool) -> Report | None:
+    def _fallen_behind(self, session: Session, is_first: bool) -> SessionEnd | None:
         """See how far decoding is behind; what becomes of the session where that is too far."""
         if is_first or self._zero is None:
             return None
@@ -238,16 +238,16 @@ class Feed(threading.Thread):
         if most_s is None or behind_s <= most_s:
             return None
         self.inbox.miss(round(behind_s / self._clip_s))
-        return Report(_BEHIND, f"{behind_s:.0f} s")
+        return SessionEnd(_BEHIND, f"{behind_s:.0f} s")
 
     def _take(self, message: Message, is_first: bool) -> bool:
         """Take a message; returns whether the next clip is the first one of the session."""
         if isinstance(message, Heading):
             self._heading = message
-        elif isinstance(message, Shown) and message.start_s + self._clip_s > self._known_s:
+        elif isinstance(message, StreamClip) and message.start_s + self._clip_s > self._known_s:
             self._show(message, is_first)
             return False
-        elif isinstance(message, Passed):
+        elif isinstance(message, SkippedPictures):
             self._seen_at = time.monotonic()
         elif isinstance(message, Faults):
             for code, num in message.codes.items():
@@ -263,9 +263,9 @@ class Feed(threading.Thread):
             return
         waits = not self.inbox.drops
         for data in self._lookup.take(prints, self._offset_s, waits=waits):
-            self.inbox.put(Turn(MATCH_FOUND, {"address": self._told(), **data}))
+            self.inbox.put(StreamChange(MATCH_FOUND, {"address": self._told(), **data}))
 
-    def _show(self, shown: Shown, is_first: bool) -> None:
+    def _show(self, shown: StreamClip, is_first: bool) -> None:
         end_s = shown.start_s + self._clip_s
         now = time.monotonic()
         if is_first and not isinstance(self._source, Path):
@@ -297,39 +297,41 @@ class Feed(threading.Thread):
         self._last_end_s = at_s
         if turn := self._soundness.take(shown, at_s - self._clip_s, at_s):
             kind, data = turn
-            self.inbox.put(Turn(kind, {"address": self._told(), **data}))
+            self.inbox.put(StreamChange(kind, {"address": self._told(), **data}))
         self.inbox.put(WaitingClip(shown, at_s, due))
 
-    def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:
+    def _tell_of(self, shown: StreamClip, at_s: float, is_first: bool) -> None:
         # Sums that should be none may be a little less.
         begin_s = max(0.0, at_s - self._clip_s)
         if is_first and self._heading is not None:
-            outcome = self._lost or Report("")
+            outcome = self._lost or SessionEnd("")
             kind = STREAM_RECOVERED if self._has_started else STREAM_STARTED
             lost_s = max(0.0, begin_s - self._last_end_s) if self._has_started else 0.0
             data = {**self._heading.__dict__, "sound": shown.presence, "at_s": round(begin_s, 3)}
             if self._has_started:
                 data |= {"reason": outcome.reason, "lost_s": round(lost_s, 3)}
-            self.inbox.put(Turn(kind, {"address": self._told(), **data}, restarts=True))
+            self.inbox.put(StreamChange(kind, {"address": self._told(), **data}, restarts=True))
             if self._lookup is not None and not isinstance(self._source, Path):
                 self._lookup.restart()
             self._has_started, self._is_lost, self._lost = True, False, None
         elif shown.begins:
             lost_s = round(max(0.0, begin_s - self._last_end_s), 3)
             data = {"address": self._told(), "reason": shown.begins}
-            self.inbox.put(Turn(STREAM_LOST, {**data, "at_s": round(self._last_end_s, 3)}))
+            self.inbox.put(StreamChange(STREAM_LOST, {**data, "at_s": round(self._last_end_s, 3)}))
             data = {**data, "at_s": round(begin_s, 3), "lost_s": lost_s}
-            self.inbox.put(Turn(STREAM_RECOVERED, data, restarts=True))
+            self.inbox.put(StreamChange(STREAM_RECOVERED, data, restarts=True))
 
-    def _lose(self, outcome: Report) -> None:
+    def _lose(self, outcome: SessionEnd) -> None:
         if not self._is_lost:
             self._is_lost, self._lost = True, outcome
             self._tell(STREAM_LOST, outcome)
 
-    def _tell(self, kind: str, outcome: Report) -> None:
+    def _tell(self, kind: str, outcome: SessionEnd) -> None:
         data = {"address": self._told(), "reason": outcome.reason, "detail": outcome.detail}
         at_s = round(self._last_end_s, 3)
-        self.inbox.put(Turn(kind, {**data, "at_s": at_s, "num_dropped": self.inbox.num_dropped}))
+        self.inbox.put(
+            StreamChange(kind, {**data, "at_s": at_s, "num_dropped": self.inbox.num_dropped})
+        )
 
     def _told(self) -> str:
         if isinstance(self._source, Path):

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from pipeline.live.addresses import Refused, Rules
+from pipeline.live.addresses import ForbiddenAddress, Rules
 from pipeline.live.backlog import Backlog
 from pipeline.system import sandbox
 
@@ -25,7 +25,7 @@ _MAX_WAITING = 32 * 2**20
 _STUCK_S = 1.0
 _TELL_EVERY_S = 0.5
 BEHIND = "behind_s"
-"""What a fetcher tells until it ends with a `Report`."""
+"""What a fetcher tells until it ends with a `SessionEnd`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Fetch:
 
 
 @dataclass(frozen=True)
-class Report:
+class SessionEnd:
     """Tells why a fetcher, or a session with a stream, has ended.
 
     Attributes:
@@ -84,7 +84,7 @@ class Failed(Exception):
 
     def __init__(self, reason: str, detail: str = "", *, is_final: bool = False) -> None:
         super().__init__(reason)
-        self.report = Report(reason, detail, is_final)
+        self.report = SessionEnd(reason, detail, is_final)
 
 
 class Gone(Exception):
@@ -127,26 +127,26 @@ def _tell(twin: Twin, report: Connection, is_over: threading.Event) -> None:
                 report.send_bytes(json.dumps({BEHIND: behind_s}).encode())
 
 
-def _fetched(fetch: Fetch, twin: Twin) -> Report:
+def _fetched(fetch: Fetch, twin: Twin) -> SessionEnd:
     from pipeline.live.protocols import follow
 
     try:
         return follow(fetch, twin)
     except Failed as error:
         return error.report
-    except Refused as error:
-        return Report("refused", str(error), is_final=True)
+    except ForbiddenAddress as error:
+        return SessionEnd("refused", str(error), is_final=True)
     except TimeoutError:
-        return Report("timeout", f"nothing came for {fetch.bounds.timeout_s:g} s")
+        return SessionEnd("timeout", f"nothing came for {fetch.bounds.timeout_s:g} s")
     except MemoryError:
-        return Report("out_of_memory")
+        return SessionEnd("out_of_memory")
     except OSError as error:
-        return Report("unreachable", error.strerror or type(error).__name__)
+        return SessionEnd("unreachable", error.strerror or type(error).__name__)
     except Gone:
         raise
     except Exception as error:
         # Texts of errors that nobody foresaw may hold addresses.
-        return Report("unforeseen", type(error).__name__)
+        return SessionEnd("unforeseen", type(error).__name__)
 
 
 class Twin:

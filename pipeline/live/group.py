@@ -18,18 +18,18 @@ from typing import Any
 import torch
 
 from pipeline.live.before import Before
-from pipeline.live.board import Board, Seen
+from pipeline.live.board import Board, StreamStatus
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell
-from pipeline.live.plan import Plan
-from pipeline.live.scoring import Scorer
+from pipeline.live.plan import WatchPlan
+from pipeline.live.scoring import StreamScorer
 from pipeline.live.watcher import Watcher
 
 _REPORT_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
-class Told:
+class GroupEvent:
     """An event of a stream, or of all of the group.
 
     Attributes:
@@ -46,7 +46,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Report:
+class GroupReport:
     """Holds what has become of a group since the report before.
 
     Attributes:
@@ -58,8 +58,8 @@ class Report:
     """
 
     number: int
-    told: Sequence[Told]
-    seen: Sequence[Seen]
+    told: Sequence[GroupEvent]
+    seen: Sequence[StreamStatus]
     before: Mapping[str, Before]
     problem: str = ""
 
@@ -83,10 +83,10 @@ class _Over(Exception):
     """The group is to watch no more."""
 
 
-class Group:
+class StreamGroup:
     """Watches streams in a thread of its own until it is told to end."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WatchPlan) -> None:
         """Load the detector, and watch nothing yet."""
         # As in a process that watches alone: the last bits hang on it.
         torch.set_num_threads(1)
@@ -94,12 +94,14 @@ class Group:
         self._detector, self._known = plan.detector(), plan.banks()
         self._passed = plan.passed()
         self._orders: queue.SimpleQueue[Joining | str | None] = queue.SimpleQueue()
-        self._told: list[Told] = []
-        self._reports: deque[Report] = deque()
+        self._told: list[GroupEvent] = []
+        self._reports: deque[GroupReport] = deque()
         self._num_reports, self._reported_at = 0, 0.0
         self._changed = threading.Condition()
         self._board = Board(plan.policy.habits.choice.threshold)
-        self._watcher = Watcher(Scorer(self._detector), plan.policy, self, self._bell, self._board)
+        self._watcher = Watcher(
+            StreamScorer(self._detector), plan.policy, self, self._bell, self._board
+        )
         threading.Thread(target=self._watch, name="group", daemon=True).start()
 
     def is_ready(self) -> bool:
@@ -121,7 +123,7 @@ class Group:
         self._orders.put(None)
         self._bell.ring()
 
-    def reports(self, num_known: int, timeout_s: float) -> list[Report]:
+    def reports(self, num_known: int, timeout_s: float) -> list[GroupReport]:
         """Return what is new.
 
         Args:
@@ -139,11 +141,11 @@ class Group:
         """Take an event of a stream from the watcher."""
         is_there = stream in self._watcher.streams
         before = self._watcher.before(stream) if is_there else None
-        self._told.append(Told(kind, stream, data, before))
+        self._told.append(GroupEvent(kind, stream, data, before))
 
     def tell_of_all(self, kind: str, data: Mapping[str, Any]) -> None:
         """Take an event of all streams from the watcher."""
-        self._told.append(Told(kind, None, data))
+        self._told.append(GroupEvent(kind, None, data))
 
     def _watch(self) -> None:
         problem = ""
@@ -184,7 +186,7 @@ class Group:
         told, self._told = self._told, []
         self._num_reports += 1
         before = {stream: watcher.before(stream) for stream in watcher.streams}
-        report = Report(self._num_reports, told, watcher.seen(), before, problem)
+        report = GroupReport(self._num_reports, told, watcher.seen(), before, problem)
         with self._changed:
             self._reports.append(report)
             self._changed.notify_all()

@@ -85,7 +85,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """Something was sent that is not taken; the text says why."""
 
     def __init__(self, said: str, status: int = 400) -> None:
@@ -200,7 +200,9 @@ def name_of(given: str) -> str:
     """
     who = " ".join(given.split())
     if not 0 < len(who) <= _MAX_WHO or any(unicodedata.category(one) in _NO_NAME for one in who):
-        raise Refused(f"say who you are, in 1 to {_MAX_WHO} characters without control characters")
+        raise RefusedRequest(
+            f"say who you are, in 1 to {_MAX_WHO} characters without control characters"
+        )
     return who
 
 
@@ -211,14 +213,14 @@ async def sent(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, 
         Refused: it is none, or too much, or nobody says so.
     """
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise Refused("send JSON", 415)
+        raise RefusedRequest("send JSON", 415)
     try:
         given = json.loads(await _body(request, most_bytes) or b"")
         # Half of a surrogate pair is JSON, but no text that can be kept.
         given["who"].encode()
         return given, name_of(given["who"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise Refused("send decision and who") from error
+        raise RefusedRequest("send decision and who") from error
 
 
 async def _body(request: Any, most_bytes: int = _MAX_BODY) -> bytes | None:

@@ -15,11 +15,11 @@ from pipeline.footage import foreign
 from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
-from pipeline.live.relay import Relay
+from pipeline.live.relay import PipeRelay
 from pipeline.store.manifest import ABSENT, DAMAGED
 
 
-class Ear:
+class WindowSound:
     """Gives windows, which come in order of time, the sound of their times."""
 
     def __init__(
@@ -85,11 +85,11 @@ class Ear:
         if self._wait_s is None:
             self._answer(nullcontext(path), None)
             return
-        relay = Relay(path)
+        relay = PipeRelay(path)
         while not self._is_closed:
             self._answer(relay.next_path(), relay)
 
-    def _answer(self, opened: AbstractContextManager[Path], relay: Relay | None) -> None:
+    def _answer(self, opened: AbstractContextManager[Path], relay: PipeRelay | None) -> None:
         """Answer what is asked for by one track, until another one begins."""
         self._is_over = False
         damaged: list[tuple[float, float]] = []
@@ -107,7 +107,7 @@ class Ear:
             for _ in starts:
                 self._told.put(self._nothing(DAMAGED))
 
-    def _starts(self, relay: Relay | None) -> Iterator[int]:
+    def _starts(self, relay: PipeRelay | None) -> Iterator[int]:
         while not (self._is_over and relay is not None and relay.has_next):
             start = self._asked.get()
             if start is None:

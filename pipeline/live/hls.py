@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.live import web
 from pipeline.live.addresses import led_to, told
-from pipeline.live.fetcher import Failed, Fetch, Report, Twin
+from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
 
 MAGIC = b"#EXTM3U"
 _MAX_PLAYLIST = 2**20
@@ -32,7 +32,7 @@ def is_playlist(content_type: str) -> bool:
     return "mpegurl" in content_type.lower()
 
 
-def follow(url: str, fetch: Fetch, twin: Twin) -> Report:
+def follow(url: str, fetch: Fetch, twin: Twin) -> SessionEnd:
     """Fetch the segments of a playlist until it ends.
 
     Raises:
@@ -92,7 +92,7 @@ class _Way:
     num_missing: int = 0
     num_old: int = 0
 
-    def take(self, url: str, playlist: Any) -> Report | None:
+    def take(self, url: str, playlist: Any) -> SessionEnd | None:
         """Fetch what is new in a playlist; why it is over, if it is."""
         segments, first = playlist.segments, playlist.media_sequence or 0
         begun = self.next is not None
@@ -109,17 +109,17 @@ class _Way:
                 # Of several machines of a server one may have an older state.
                 return None
             # The server has begun to count anew.
-            return Report("discontinuity")
+            return SessionEnd("discontinuity")
         self.num_old = 0
         for number, segment in enumerate(segments, first):
             if number < self.next:
                 continue
             init = getattr(segment.init_section, "uri", None)
             if begun and (segment.discontinuity or init != self.init):
-                return Report("discontinuity", go_on_at=number)
+                return SessionEnd("discontinuity", go_on_at=number)
             self._send(url, segment, init, is_first=not begun)
             begun, self.next, self.init = True, number + 1, init
-        return Report("end", is_final=True) if playlist.is_endlist else None
+        return SessionEnd("end", is_final=True) if playlist.is_endlist else None
 
     def _send(self, url: str, segment: Any, init: str | None, *, is_first: bool) -> None:
         if segment.key is not None and segment.key.method not in (None, "NONE"):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.live.messages import Shown
+from pipeline.live.messages import StreamClip
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class WaitingClip:
         came: when it did, by `time.monotonic`.
     """
 
-    shown: Shown
+    shown: StreamClip
     at_s: float
     due: float | None
     came: float = field(default_factory=time.monotonic)
@@ -34,7 +34,7 @@ class WaitingClip:
 
 
 @dataclass(frozen=True)
-class Turn:
+class StreamChange:
     """A turn in the life of a stream, which becomes an event.
 
     Attributes:
@@ -55,7 +55,7 @@ class Waiting:
     at_s: float
 
 
-Item = WaitingClip | Turn | Waiting
+Item = WaitingClip | StreamChange | Waiting
 
 
 class Bell:

@@ -35,7 +35,7 @@ from pipeline.errors import UserError
 from pipeline.live.messages import Prints
 from pipeline.live.recent_hashes import Recorder
 from pipeline.live.sound_candidates import SoundCandidates
-from pipeline.live.stream_matches import Found, Told
+from pipeline.live.stream_matches import ReportedMatches, StreamMatch
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ def _moved(prints: Sequence[tuple[float, Any]], offset_s: float) -> list[tuple[f
     return [(at_s + offset_s, value) for at_s, value in prints]
 
 
-class Lookup:
+class StreamLookup:
     """Holds what one stream shows of the items of banks."""
 
     def __init__(self, known: Banks, passed: Recorder | None = None) -> None:
@@ -187,7 +187,7 @@ class Lookup:
         self._known, self._passed = known, passed
         self._num_added = len(known.added)
         self._shown = _Shown()
-        self._told = Told(WINDOW_S)
+        self._told = ReportedMatches(WINDOW_S)
 
     def restart(self) -> None:
         """Forget what was shown, with which what follows has nothing to do."""
@@ -266,7 +266,7 @@ class Lookup:
         *,
         of_all: bool,
         only: frozenset[tuple[str, int]] | None = None,
-    ) -> Iterator[Found]:
+    ) -> Iterator[StreamMatch]:
         """The items of a bank with something near what is new, or near anything of late.
 
         Those of `only`, where that is given, are few, and hours of sound are soon compared with
@@ -290,7 +290,7 @@ class Lookup:
                     continue
                 find = stills.places if is_still else matching.stretches
                 for seen in find(times_ms, query, records):
-                    yield Found(number, start_s, seen, is_still)
+                    yield StreamMatch(number, start_s, seen, is_still)
         for recent, narrow in ((shown.sounds, False), (shown.narrow, True)):
             if not recent.num_new or len(recent.prints) < sound_matching.rule(narrow=narrow)[0]:
                 continue
@@ -308,7 +308,7 @@ class Lookup:
                 item = bank.items[number]
                 records = bank.narrow_of(item) if narrow else bank.sounds_of(item)
                 for heard in sound_matching.stretches(times_ms, items, records, narrow=narrow):
-                    yield Found(number, start_s, heard)
+                    yield StreamMatch(number, start_s, heard)
 
     def _in_question(self, bank: Bank, numbers: Sequence[int]) -> list[int]:
         """Without suspended items, which nobody is told of; harmless ones cover all the same."""

@@ -41,7 +41,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Shown:
+class StreamClip:
     """A canonical clip of a stream.
 
     Attributes:
@@ -67,7 +67,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Passed:
+class SkippedPictures:
     """Pictures that became no clip, since they are black or do not move; a sign of life."""
 
     end_s: float
@@ -105,7 +105,7 @@ class Ended:
     detail: str
 
 
-Message = Heading | Shown | Passed | Prints | Faults | Ended
+Message = Heading | StreamClip | SkippedPictures | Prints | Faults | Ended
 
 
 class BrokenDecoder(Exception):
@@ -127,11 +127,11 @@ def send(out: Connection, message: Message) -> None:
             heard = {"sounds": message.sounds[part], "narrow": message.narrow[part]}
             _send_head(out, "Prints", {"pictures": seen, **heard})
         return
-    if not isinstance(message, Shown):
+    if not isinstance(message, StreamClip):
         _send_head(out, type(message).__name__, message.__dict__)
         return
     told = {name: value for name, value in message.__dict__.items() if name in _TOLD}
-    _send_head(out, "Shown", told)
+    _send_head(out, "StreamClip", told)
     out.send_bytes(np.ascontiguousarray(message.frames).tobytes())
     out.send_bytes(np.ascontiguousarray(message.sound).tobytes())
 
@@ -172,8 +172,8 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
                     for band in ("sounds", "narrow")
                 ),
             )
-        if kind == "Passed":
-            return Passed(_finite(values["end_s"]), str(values["reason"])[:_MAX_TEXT])
+        if kind == "SkippedPictures":
+            return SkippedPictures(_finite(values["end_s"]), str(values["reason"])[:_MAX_TEXT])
         if kind == "Faults":
             codes = {str(code): int(num) for code, num in values["codes"].items()}
             are_names = all(code.isidentifier() and code.isascii() for code in codes)
@@ -184,7 +184,7 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
             return Faults({code[:_MAX_TEXT]: num for code, num in codes.items()})
         if kind == "Ended":
             return Ended(str(values["reason"])[:_MAX_TEXT], str(values["detail"])[:_MAX_TEXT])
-        if kind != "Shown":
+        if kind != "StreamClip":
             raise ValueError(f"a message of kind {kind!r}")
         shape = (clip.num_frames, clip.size, clip.size, 3)
         # Bytes cannot be written to, which torch wants of what it takes.
@@ -197,7 +197,9 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
         start_s, begins = _finite(values["start_s"]), str(values["begins"])[:_MAX_TEXT]
         is_late, drift_s = bool(values["sound_is_late"]), values["drift_s"]
         drift_s = None if drift_s is None else _finite(drift_s)
-        return Shown(start_s, frames, sound, values["presence"], marks, begins, is_late, drift_s)
+        return StreamClip(
+            start_s, frames, sound, values["presence"], marks, begins, is_late, drift_s
+        )
     except (
         ArithmeticError,
         AttributeError,

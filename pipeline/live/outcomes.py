@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.live.fetcher import Fetch, Report
+from pipeline.live.fetcher import Fetch, SessionEnd
 from pipeline.live.messages import Ended
 from pipeline.live.session import Session
 
@@ -29,20 +29,20 @@ class Patience:
     most_behind_s: float | None = None
 
 
-def ended(message: Ended, session: Session, source: Path | Fetch) -> Report:
+def ended(message: Ended, session: Session, source: Path | Fetch) -> SessionEnd:
     """Return what the last message of a decoder means for a session with a source."""
     detail = message.detail
     if isinstance(source, Path):
         # Where a file lies on this machine is nobody's business.
         detail = detail.replace(str(source), source.name)
-        return Report(message.reason, detail, is_final=True)
+        return SessionEnd(message.reason, detail, is_final=True)
     if message.reason in AT_ONCE:
-        return Report(message.reason, detail)
+        return SessionEnd(message.reason, detail)
     found = session.report()
     if found is None:
         # It fetches still what nobody can decode, or is gone.
         is_over = message.reason == "end"
-        return Report("fetcher_died") if is_over else Report(message.reason, detail)
+        return SessionEnd("fetcher_died") if is_over else SessionEnd(message.reason, detail)
     # What a server refuses cannot be decoded; what it gives to the end may not be a video.
     is_explained = message.reason == "end" or found.reason != "end"
     return found if is_explained else replace(found, reason=message.reason, detail=detail)

@@ -13,10 +13,10 @@ from pipeline.live.before import Before
 from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell, Inbox
-from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.lookup import Banks, StreamLookup
 from pipeline.live.outcomes import Patience
-from pipeline.live.recent_hashes import Passed
-from pipeline.live.session import Means
+from pipeline.live.recent_hashes import RecentHashes
+from pipeline.live.session import SessionSettings
 from pipeline.live.shedding import MOST_BEHIND
 from pipeline.live.soundness import Soundness
 from pipeline.live.watcher import Policy
@@ -35,7 +35,7 @@ def detector_of(cfg: WatchApp) -> Detector:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WatchPlan:
     """Tells how streams are watched.
 
     Attributes:
@@ -48,7 +48,7 @@ class Plan:
     policy: Policy
     speed: float | None
 
-    def anywhere(self) -> Plan:
+    def anywhere(self) -> WatchPlan:
         """The same, with paths that do not hang on the folder of this process.
 
         Where it tells of events is left out: that is for this process alone, and may hold secrets.
@@ -71,12 +71,12 @@ class Plan:
             return None
         return Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work))
 
-    def passed(self) -> Passed | None:
+    def passed(self) -> RecentHashes | None:
         """Return what keeps what streams have shown; None where nothing is looked up in it."""
         cfg = self.cfg
         if not (cfg.banks and cfg.past_hours):
             return None
-        return Passed(Path(cfg.paths.work), 3600 * cfg.past_hours)
+        return RecentHashes(Path(cfg.paths.work), 3600 * cfg.past_hours)
 
     def feed(
         self,
@@ -85,7 +85,7 @@ class Plan:
         detector: Detector,
         bell: Bell,
         known: Banks | None,
-        passed: Passed | None = None,
+        passed: RecentHashes | None = None,
         before: Before | None = None,
     ) -> Feed:
         """Return what follows a stream, not yet begun."""
@@ -95,7 +95,9 @@ class Plan:
         return Feed(
             name,
             source,
-            Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
+            SessionSettings(
+                detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None
+            ),
             Patience(
                 cfg.ingest.timeout_s if is_file else cfg.timeout_s,
                 cfg.end_after_s,
@@ -104,6 +106,8 @@ class Plan:
             Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
             self.speed,
             Soundness(cfg.silent_after_s),
-            None if known is None else Lookup(known, None if passed is None else passed.of(name)),
+            None
+            if known is None
+            else StreamLookup(known, None if passed is None else passed.of(name)),
             before,
         )

@@ -30,7 +30,7 @@ _KNOWN_AHEAD = _HZ // 4
 _LONGEST_GAP = 30 * _HZ
 
 
-class Printer:
+class StreamPrinter:
     """Makes the prints of one stream; pictures and sound may come from two threads."""
 
     def __init__(self, fps: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.live import addresses, hls, rtmp, rtsp, web
-from pipeline.live.fetcher import Fetch, Report, Twin
+from pipeline.live.fetcher import Fetch, SessionEnd, Twin
 from pipeline.live.repeats import Beginning
 
 _READ_BYTES = 65536
@@ -12,7 +12,7 @@ _FLV, _FLV_TRACKS = b"FLV", 4
 _OF_PACKETS = {"rtmp": rtmp.follow, "rtsp": rtsp.follow}
 
 
-def follow(fetch: Fetch, twin: Twin) -> Report:
+def follow(fetch: Fetch, twin: Twin) -> SessionEnd:
     """Fetch a stream until it ends.
 
     Raises:
@@ -28,7 +28,7 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
     return hls.follow(answer.url, fetch, twin)
 
 
-def _passed_on(answer: web.Answer, data: bytes, fetch: Fetch, twin: Twin) -> Report:
+def _passed_on(answer: web.HttpResponse, data: bytes, fetch: Fetch, twin: Twin) -> SessionEnd:
     beginning = Beginning(fetch.begins)
     if data.startswith(_FLV) and len(data) > _FLV_TRACKS:
         # Sound that is announced and does not come would be waited for, for ever.
@@ -38,8 +38,8 @@ def _passed_on(answer: web.Answer, data: bytes, fetch: Fetch, twin: Twin) -> Rep
         data = answer.read(_READ_BYTES)
     twin.write(beginning.end())
     if beginning.repeats:
-        return Report("repeats", "it is what came before, from its beginning")
+        return SessionEnd("repeats", "it is what came before, from its beginning")
     if answer.length is not None:
-        return Report("end", is_final=True)
+        return SessionEnd("end", is_final=True)
     # A stream without a length may only have been cut off.
-    return Report("end", begins=tuple(beginning.marks))
+    return SessionEnd("end", begins=tuple(beginning.marks))

@@ -26,7 +26,7 @@ Pictures = Sequence[tuple[float, bytes]]
 Sounds = Sequence[tuple[float, int]]
 
 
-class Passed:
+class RecentHashes:
     """The hashes of what all streams of a watch have shown; no longer than some hours."""
 
     def __init__(self, work: Path, keep_s: float, clock: Callable[[], float] = time.time) -> None:
@@ -87,7 +87,7 @@ class Passed:
 class Recorder:
     """Hands the hashes of one stream on, some seconds of them at once."""
 
-    def __init__(self, passed: Passed, stream: str) -> None:
+    def __init__(self, passed: RecentHashes, stream: str) -> None:
         self._passed, self._stream = passed, stream
         self._pictures: list[tuple[float, bytes]] = []
         self._sounds: list[tuple[float, int]] = []

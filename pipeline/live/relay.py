@@ -15,7 +15,7 @@ _LEAST_TO_TELL = 189
 _MOST_WAITING = 4
 
 
-class Relay:
+class PipeRelay:
     """Reads a pipe to its end, whoever reads what comes of it.
 
     Where there is no sound, or none any more, whoever writes the same bytes for the pictures would

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from pipeline.live.fetcher import Failed, Report, Twin
+from pipeline.live.fetcher import Failed, SessionEnd, Twin
 
 _PICTURES = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
 _SOUNDS = ("aac", "aac_latm", "mp3", "mp2", "ac3", "eac3", "opus")
@@ -20,7 +20,7 @@ _TRACK = re.compile(r"^  Stream #0:(\d+)[^\n]*?: Audio: (\w+)", re.MULTILINE)
 _INTERLEAVED_US = 100_000
 
 
-def remuxed(source: Any, twin: Twin, num_late: int = 0) -> Report:
+def remuxed(source: Any, twin: Twin, num_late: int = 0) -> SessionEnd:
     """Pass on the first track of pictures, and the first of sound that the container can hold.
 
     A track that begins later, PyAV cannot read: the source is to be opened anew. As one that is
@@ -60,16 +60,16 @@ def remuxed(source: Any, twin: Twin, num_late: int = 0) -> Report:
             number, at_s = packet.stream.index, float(packet.dts * packet.time_base)
             if number in last_s and at_s <= last_s[number]:
                 if last_s[number] - at_s > _JUMP_S:
-                    return Report("clock", "its clock began anew")
+                    return SessionEnd("clock", "its clock began anew")
                 continue
             if (now := time.monotonic()) > look_at:
                 look_at = now + _LOOK_EVERY_S
                 if _num_sounds(source) > len(source.streams.audio):
-                    return Report("tracks", "a track of sound has begun", num_late=num_late + 1)
+                    return SessionEnd("tracks", "a track of sound has begun", num_late=num_late + 1)
             last_s[number] = at_s
             packet.stream = copies[number]
             target.mux(packet)
-    return Report("end")
+    return SessionEnd("end")
 
 
 def _is_held(sound: Any) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pipeline.live.addresses import check, resolve
-from pipeline.live.fetcher import Failed, Fetch, Report, Twin
+from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
 from pipeline.live.remux import remuxed
 
 # What tells of the tracks is waited for as long (in microseconds; FFmpeg waits 5 s by default).
 _ANALYSED_US = 1_000_000
 
 
-def follow(fetch: Fetch, twin: Twin) -> Report:
+def follow(fetch: Fetch, twin: Twin) -> SessionEnd:
     """Fetch a stream until nothing more comes: RTMP tells of no end.
 
     Raises:
@@ -35,7 +35,7 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
             return remuxed(source, twin, fetch.num_late)
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, av.error.ExitError):
-            return Report("timeout", f"nothing came for {timeout_s:g} s")
+            return SessionEnd("timeout", f"nothing came for {timeout_s:g} s")
         raise Failed("unreachable", getattr(error, "strerror", None) or type(error).__name__) from (
             None
         )

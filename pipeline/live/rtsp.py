@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import SplitResult
 
-from pipeline.live.addresses import Refused, check, resolve, told
-from pipeline.live.fetcher import Failed, Fetch, Report, Twin
+from pipeline.live.addresses import ForbiddenAddress, check, resolve, told
+from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
 from pipeline.live.remux import remuxed
 
 _READ_BYTES = 65536
@@ -26,7 +26,7 @@ _STATUS = re.compile(rb"RTSP/1\.[01] ([1-5]\d\d)[ \r\n]")
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,6})[ \t]*\r?$", re.IGNORECASE | re.M)
 
 
-def follow(fetch: Fetch, twin: Twin) -> Report:
+def follow(fetch: Fetch, twin: Twin) -> SessionEnd:
     """Fetch a stream until nothing more comes.
 
     Raises:
@@ -36,7 +36,7 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
 
     parts, timeout_s = check(fetch.url, fetch.rules), fetch.bounds.timeout_s
     with resolve(parts, fetch.rules).connect(timeout_s) as server:
-        relay = Relay(server, timeout_s)
+        relay = TcpRelay(server, timeout_s)
         options = {
             "rtsp_transport": "tcp",
             "protocol_whitelist": "rtsp,tcp",
@@ -57,15 +57,15 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
             relay.close()
 
 
-def _why(error: Exception, timeout_s: float) -> Report:
+def _why(error: Exception, timeout_s: float) -> SessionEnd:
     import av
 
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-        return Report("timeout", f"nothing came for {timeout_s:g} s")
+        return SessionEnd("timeout", f"nothing came for {timeout_s:g} s")
     if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
-        return Report("no_access", is_final=True)
+        return SessionEnd("no_access", is_final=True)
     if isinstance(error, av.error.HTTPNotFoundError):
-        return Report("not_found")
+        return SessionEnd("not_found")
     raise Failed("unreachable", getattr(error, "strerror", None) or type(error).__name__) from None
 
 
@@ -75,7 +75,7 @@ def _through(parts: SplitResult, port: int) -> str:
     return parts._replace(netloc=f"{secrets}{at}127.0.0.1:{port}").geturl()
 
 
-class Relay:
+class TcpRelay:
     """Hands bytes on between a server and the first who connects to a port of this machine."""
 
     def __init__(self, server: socket.socket, timeout_s: float) -> None:
@@ -94,9 +94,11 @@ class Relay:
         threading.Thread(target=self._run, daemon=True).start()
 
     def check(self, url: str) -> None:
-        """Raise `Refused` where the server redirected, or sent what is no answer."""
+        """Raise `ForbiddenAddress` where the server redirected, or sent what is no answer."""
         if self._is_refused:
-            raise Refused(f"{told(url)}: redirects, which is not followed, or speaks no RTSP")
+            raise ForbiddenAddress(
+                f"{told(url)}: redirects, which is not followed, or speaks no RTSP"
+            )
 
     def close(self) -> None:
         """End both connections."""

@@ -20,11 +20,11 @@ from pipeline.detect.scores import marginals
 from pipeline.detect.stream_scores import highest_scores
 from pipeline.learn.memory import begin
 from pipeline.learn.networks.base import State, Streaming
-from pipeline.live.messages import Shown
+from pipeline.live.messages import StreamClip
 
 
 @dataclass(frozen=True)
-class Answer:
+class StreamAnswer:
     """Holds what is said of a stream after a clip.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Past:
     ended_s: float
 
 
-class Scorer:
+class StreamScorer:
     """A detector that follows streams by name, in memory that does not grow with time."""
 
     def __init__(self, detector: Detector) -> None:
@@ -66,7 +66,7 @@ class Scorer:
         """Forget all that a stream has shown, or that it was there at all."""
         self._pasts.pop(stream, None)
 
-    def score(self, clips: Mapping[str, Shown]) -> dict[str, Answer]:
+    def score(self, clips: Mapping[str, StreamClip]) -> dict[str, StreamAnswer]:
         """Take the next clip of some streams, each of which begins with its first one."""
         if not clips:
             return {}
@@ -79,11 +79,11 @@ class Scorer:
             scores = self._summed_up(shown, probabilities, pasts)
         real, fired = marginals(probabilities[:, -1].numpy())
         return {
-            name: Answer(float(scores[row]), float(real[row]), float(fired[row]))
+            name: StreamAnswer(float(scores[row]), float(real[row]), float(fired[row]))
             for row, name in enumerate(clips)
         }
 
-    def seen(self, clip: Shown, answer: Answer) -> Answer:
+    def seen(self, clip: StreamClip, answer: StreamAnswer) -> StreamAnswer:
         """Return what the pictures of a clip say without its sound.
 
         Args:
@@ -98,7 +98,7 @@ class Scorer:
     def _begun(self, start_s: float) -> _Past:
         return _Past(self._network.start(1), begin(self._detector.card.memory, 1), start_s)
 
-    def _followed(self, shown: list[Shown], pasts: list[_Past]) -> Tensor:
+    def _followed(self, shown: list[StreamClip], pasts: list[_Past]) -> Tensor:
         """Calibrated probabilities (B, T, 4) of what was last seen at each frame."""
         device = self._detector.device
 
@@ -113,7 +113,7 @@ class Scorer:
         return (logits.double().cpu() / self._detector.card.temperature).softmax(-1)
 
     def _summed_up(
-        self, shown: list[Shown], probabilities: Tensor, pasts: list[_Past]
+        self, shown: list[StreamClip], probabilities: Tensor, pasts: list[_Past]
     ) -> NDArray[np.float64]:
         """The highest score of each stream at any frame of its clip, (B,)."""
         card = self._detector.card

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
-from pipeline.live.guarding import PAGE, Guard, Refused, file, sent
+from pipeline.live.guarding import PAGE, Guard, RefusedRequest, file, sent
 from pipeline.live.metrics import Metrics
 from pipeline.system.untrusted import plain
 
@@ -92,7 +92,7 @@ class Page:
         try:
             given, who = await sent(request)
             decision = given["decision"]
-        except Refused as error:
+        except RefusedRequest as error:
             return JSONResponse({"error": str(error)}, error.status)
         except LookupError:
             return JSONResponse({"error": "send decision and who"}, 400)

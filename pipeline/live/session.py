@@ -18,8 +18,8 @@ from typing import Any
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign
 from pipeline.live import decoder, fetcher
-from pipeline.live.decoder import Task
-from pipeline.live.fetcher import BEHIND, Fetch, Report
+from pipeline.live.decoder import DecodingTask
+from pipeline.live.fetcher import BEHIND, Fetch, SessionEnd
 from pipeline.live.messages import Message, receive
 
 # Modules of which every process of a stream has need.
@@ -30,7 +30,7 @@ _MAX_REPORT = 2**16
 
 
 @dataclass(frozen=True)
-class Means:
+class SessionSettings:
     """Holds what the processes of a session are given.
 
     Attributes:
@@ -49,12 +49,12 @@ class Means:
 class Session:
     """The processes that bring the clips of a stream, until it is closed."""
 
-    def __init__(self, source: Path | Fetch, means: Means) -> None:
+    def __init__(self, source: Path | Fetch, means: SessionSettings) -> None:
         """Start on a file, or on what is to be fetched."""
         self._clip = means.clip
         self._processes: list[BaseProcess] = []
         self._report: Connection | None = None
-        self._reported: Report | None = None
+        self._reported: SessionEnd | None = None
         self._behind_s = 0.0
         context: Any = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_PRELOADED))
@@ -74,7 +74,7 @@ class Session:
                 writable = tuple(one for _, one in ends)
                 theirs += [report, *pipes, *writable]
                 self._start(context, fetcher.main, source, report, writable, means.memory_mb)
-            task = Task(path, means.clip, means.limits, means.memory_mb, means.prints)
+            task = DecodingTask(path, means.clip, means.limits, means.memory_mb, means.prints)
             self._start(context, decoder.main, task, out, pipes)
         except BaseException:
             self.close()
@@ -92,7 +92,7 @@ class Session:
         """
         return receive(self._messages, self._clip) if self._messages.poll(timeout_s) else None
 
-    def report(self, timeout_s: float = _REPORT_WAIT_S) -> Report | None:
+    def report(self, timeout_s: float = _REPORT_WAIT_S) -> SessionEnd | None:
         """Return why the fetcher has ended; None where it has not, or has died."""
         until = time.monotonic() + timeout_s
         with suppress(OSError, EOFError, ValueError, TypeError, KeyError):
@@ -105,7 +105,7 @@ class Session:
                     self._behind_s = behind_s if math.isfinite(behind_s) else 0.0
                 else:
                     begins = tuple(told["begins"])
-                    self._reported, self._behind_s = Report(**told | {"begins": begins}), 0.0
+                    self._reported, self._behind_s = SessionEnd(**told | {"begins": begins}), 0.0
         return self._reported
 
     def behind_s(self) -> float:

@@ -20,7 +20,7 @@ _CALM_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Load:
+class AnsweredShare:
     """How much is done: of `every` clips of a stream one is answered, and so many are left out."""
 
     every: int = 1
@@ -38,7 +38,7 @@ class Shedder:
             now: in seconds of any clock.
         """
         self._most_s = most_s
-        self.load = Load()
+        self.load = AnsweredShare()
         self._changed_at = self._busy_at = now
         self._gave_at: float | None = None
         self._compared_at, self._was_behind_s, self._catches_up = now, 0.0, False
@@ -88,7 +88,7 @@ class Shedder:
 
     def _give_back(self, num_streams: int, now: float) -> None:
         load = self.load
-        if load == Load():
+        if load == AnsweredShare():
             self._pause_s = _FIRST_PAUSE_S
             return
         self._gave_at = now

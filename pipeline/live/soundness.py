@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.live.events import SOUND_DRIFTED, SOUND_LOST, SOUND_RECOVERED
-from pipeline.live.messages import Shown
+from pipeline.live.messages import StreamClip
 from pipeline.store.manifest import INCOMPLETE, PRESENT
 
 LATE = "late"
@@ -35,7 +35,7 @@ class Soundness:
         """By how much the sound has drifted, as was last told."""
 
     def take(
-        self, clip: Shown, begin_s: float, end_s: float
+        self, clip: StreamClip, begin_s: float, end_s: float
     ) -> tuple[str, Mapping[str, Any]] | None:
         """Take the next clip; returns the event that it makes, and its data."""
         if clip.presence in _HEARD:

@@ -17,7 +17,7 @@ _MAX_TOLD = 1000
 
 
 @dataclass(frozen=True)
-class Found:
+class StreamMatch:
     """An item of a bank, and where what was shown since a second of the stream agrees with it.
 
     Attributes:
@@ -86,7 +86,7 @@ class _Still:
     end_s: float
 
 
-class Told:
+class ReportedMatches:
     """What one stream was said to show: an item once at an offset, and a still once a while."""
 
     def __init__(self, gone_s: float) -> None:
@@ -99,11 +99,11 @@ class Told:
         self._at_offsets: deque[_AtOffset] = deque(maxlen=_MAX_TOLD)
         self._stills: deque[_Still] = deque(maxlen=_MAX_TOLD)
 
-    def is_new(self, bank: str, found: Found) -> bool:
+    def is_new(self, bank: str, found: StreamMatch) -> bool:
         """Return whether this was not told of before; it counts as told from now on."""
         return self._is_new_still(bank, found) if found.is_still else self._is_new(bank, found)
 
-    def _is_new(self, bank: str, found: Found) -> bool:
+    def _is_new(self, bank: str, found: StreamMatch) -> bool:
         # Where a copy runs at another speed the offset wanders, and is followed at its end.
         offset_s = found.offset_at_s(found.stretch.end_s)
         for one in self._at_offsets:
@@ -114,7 +114,7 @@ class Told:
         self._at_offsets.append(_AtOffset(bank, found.item, offset_s))
         return True
 
-    def _is_new_still(self, bank: str, found: Found) -> bool:
+    def _is_new_still(self, bank: str, found: StreamMatch) -> bool:
         start_s, end_s = found.seconds
         for one in self._stills:
             is_near = start_s <= one.end_s + self._gone_s and end_s >= one.start_s - self._gone_s

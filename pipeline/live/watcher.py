@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
+from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Habits, StreamAlerts
 from pipeline.live.before import Before
-from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen, sentence
+from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, StreamStatus, sentence
 from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST, Teller
 from pipeline.live.feed import OVERLOAD, Feed
-from pipeline.live.inbox import Bell, Turn, WaitingClip
-from pipeline.live.scoring import Scorer
-from pipeline.live.shedding import MOST_BEHIND, Load, Shedder
+from pipeline.live.inbox import Bell, StreamChange, WaitingClip
+from pipeline.live.scoring import StreamScorer
+from pipeline.live.shedding import MOST_BEHIND, AnsweredShare, Shedder
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Policy:
 @dataclass
 class _Watched:
     feed: Feed
-    alerts: Alerts
+    alerts: StreamAlerts
     lag_s: float | None = None
     state: str = STARTING
     reason: str = ""
@@ -73,12 +73,12 @@ class _Watched:
         num_taken, num_dropped = (counts[-1][place] - counts[0][place] for place in (1, 2))
         return num_taken / max(1, num_taken + num_dropped)
 
-    def seen(self) -> Seen:
+    def seen(self) -> StreamStatus:
         """Return what a page shows of it."""
         inbox, trace = self.feed.inbox, self.alerts.trace
         # One that was lost before it was left out is lost only once.
         is_left_out = self.rests and self.state == LOST
-        return Seen(
+        return StreamStatus(
             self.feed.stream,
             LEFT_OUT if is_left_out else self.state,
             OVERLOAD if is_left_out else self.reason,
@@ -96,7 +96,7 @@ class Watcher:
     """Watches streams until each of them has ended."""
 
     def __init__(
-        self, scorer: Scorer, policy: Policy, events: Teller, bell: Bell, board: Board
+        self, scorer: StreamScorer, policy: Policy, events: Teller, bell: Bell, board: Board
     ) -> None:
         """Watch nothing yet.
 
@@ -132,7 +132,7 @@ class Watcher:
         def tell(kind: str, data: Mapping[str, Any]) -> None:
             self._events.tell(kind, feed.stream, data)
 
-        alerts = Alerts(self._policy.habits, tell, self._scorer.seen, before)
+        alerts = StreamAlerts(self._policy.habits, tell, self._scorer.seen, before)
         self._num_joined += 1
         one = _Watched(feed, alerts, place=self._num_joined)
         if before is not None:
@@ -191,7 +191,7 @@ class Watcher:
                         one.feed.inbox.skip()
                     else:
                         clips[stream] = item
-                elif isinstance(item, Turn):
+                elif isinstance(item, StreamChange):
                     self._turn(stream, one, item)
                 else:
                     one.alerts.wait(item.at_s)
@@ -213,7 +213,7 @@ class Watcher:
         most_s = self._policy.most_waits_s
         return most_s is not None and time.monotonic() - clip.came > MOST_BEHIND * most_s
 
-    def _turn(self, stream: str, one: _Watched, turn: Turn) -> None:
+    def _turn(self, stream: str, one: _Watched, turn: StreamChange) -> None:
         if turn.restarts:
             self._scorer.restart(stream)
             one.alerts.quieten()
@@ -234,8 +234,8 @@ class Watcher:
             del self._watched[stream]
 
     @property
-    def _load(self) -> Load:
-        return Load() if self._shedder is None else self._shedder.load
+    def _load(self) -> AnsweredShare:
+        return AnsweredShare() if self._shedder is None else self._shedder.load
 
     def _keep_up(self) -> None:
         watched, now = self._watched, self._looked_at
@@ -255,7 +255,7 @@ class Watcher:
             self._events.tell_of_all(LOAD_CHANGED, data)
         self._leave_out()
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[StreamStatus]:
         """All streams as they are now, in the order in which they joined."""
         return [one.seen() for one in self._by_place()]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
-from pipeline.live.addresses import Endpoint, Refused, Rules, check, led_to, resolve, told
+from pipeline.live.addresses import Endpoint, ForbiddenAddress, Rules, check, led_to, resolve, told
 from pipeline.live.fetcher import Failed
 
 _MAX_REDIRECTS = 5
@@ -22,7 +22,7 @@ _AUTHENTICATION = (401, 403, 407)
 _GONE = (404, 410)
 
 
-class Answer:
+class HttpResponse:
     """Holds what a server answers with.
 
     Attributes:
@@ -66,7 +66,7 @@ class Answer:
 
 
 @contextmanager
-def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
+def get(url: str, rules: Rules, timeout_s: float) -> Iterator[HttpResponse]:
     """Ask for an address, and follow where it redirects to.
 
     Raises:
@@ -86,13 +86,13 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
                 url = led_to(url, response.getheader("Location", ""))
                 continue
             _check(response, parts)
-            yield Answer(url, response)
+            yield HttpResponse(url, response)
             return
         except http.client.HTTPException as error:
             raise Failed("no_http", f"{told(url)}: {type(error).__name__}") from error
         finally:
             connection.close()
-    raise Refused(f"{told(url)}: more than {_MAX_REDIRECTS} redirects")
+    raise ForbiddenAddress(f"{told(url)}: more than {_MAX_REDIRECTS} redirects")
 
 
 def post(url: str, rules: Rules, timeout_s: float, body: bytes, headers: Mapping[str, str]) -> int:

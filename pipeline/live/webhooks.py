@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import UserError
 from pipeline.live import web
-from pipeline.live.addresses import Refused, Rules, check_given, told
+from pipeline.live.addresses import ForbiddenAddress, Rules, check_given, told
 from pipeline.live.outbox import Delivery, Letter
 
 SECRET = "DISCERN_WEBHOOK_SECRET"
@@ -48,7 +48,7 @@ class Webhook:
             status = web.post(self.url, _RULES, self.timeout_s, body, headers)
         except TimeoutError:
             return Delivery(False, f"{told(self.url)}: no answer in {self.timeout_s:g} s")
-        except Refused as error:
+        except ForbiddenAddress as error:
             return Delivery(False, str(error))
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or type(error).__name__

@@ -19,10 +19,10 @@ from pipeline.errors import UserError
 from pipeline.live import decisions
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.review import drawing, ordering
-from pipeline.review.calibration import Calibration
+from pipeline.review.calibration import PlattCalibration
 from pipeline.review.population import Population, numbers
 from pipeline.review.queueing import AS_IT_IS, Audit, Made
-from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, Task, name_of
+from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, ReviewTask, name_of
 from pipeline.system.untrusted import plain
 
 _MOST_SHOWN = 80
@@ -36,7 +36,7 @@ def is_of_watch(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Alerts:
+class DetectorAlerts:
     """Alerts that one detector raised.
 
     Attributes:
@@ -48,7 +48,7 @@ class Alerts:
     """
 
     name: str
-    tasks: Sequence[Task]
+    tasks: Sequence[ReviewTask]
     days: Sequence[str]
     dismissed: Sequence[bool]
 
@@ -58,7 +58,7 @@ class Alerts:
         return self.tasks[0].weights_sha256
 
 
-def read(path: Path) -> list[Alerts]:
+def read(path: Path) -> list[DetectorAlerts]:
     """Read the alerts of a watch, by detector.
 
     Args:
@@ -67,20 +67,22 @@ def read(path: Path) -> list[Alerts]:
     Raises:
         UserError: it is none, or holds no alert.
     """
-    found: dict[str, list[tuple[Task, str, bool]]] = defaultdict(list)
+    found: dict[str, list[tuple[ReviewTask, str, bool]]] = defaultdict(list)
     for one in _read(path):
         task = _task(one, path)
         found[task.weights_sha256].append((task, one["day"], one["dismissed"]))
     if not found:
         raise UserError(f"{path}: no alert there; give a file with some, or a folder of scores")
-    return [Alerts(path.name, *zip(*found[weights], strict=True)) for weights in sorted(found)]
+    return [
+        DetectorAlerts(path.name, *zip(*found[weights], strict=True)) for weights in sorted(found)
+    ]
 
 
 def make(
-    alerts: Alerts,
+    alerts: DetectorAlerts,
     settings: QueueConfig,
-    decided: Iterable[Task] = (),
-    calibration: Calibration = AS_IT_IS,
+    decided: Iterable[ReviewTask] = (),
+    calibration: PlattCalibration = AS_IT_IS,
 ) -> Made:
     """Make a queue of alerts of one detector: all are flagged, and none has copies.
 
@@ -209,14 +211,14 @@ def _level(told: Mapping[str, Any], name: str, most: float = 1.0) -> float:
     return level
 
 
-def _task(alert: Mapping[str, Any], path: Path) -> Task:
+def _task(alert: Mapping[str, Any], path: Path) -> ReviewTask:
     opened, latest = alert["opened"], alert["latest"]
     try:
         clip = opened["last_clip"]
         start_s = _level(opened, "opened_s", LONGEST_S)
         ended = next((name for name in ("closed_s", "at_s") if name in latest), None)
         end_s = start_s if ended is None else _level(latest, ended, LONGEST_S)
-        return Task(
+        return ReviewTask(
             name=name_of(None, f"alert:{opened['alert']}"),
             kind=ALERT,
             id=opened["alert"],

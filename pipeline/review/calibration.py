@@ -20,7 +20,7 @@ _SHIFT_SD, _SLOPE_SD = 4.0, 0.5
 
 
 @dataclass(frozen=True)
-class Calibration:
+class PlattCalibration:
     """Log odds of a real shooting as a line over those of the score (Platt, 1999)."""
 
     shift: float = 0.0
@@ -32,7 +32,7 @@ class Calibration:
         return np.asarray(expit(self.shift + self.slope * _odds(score)))
 
 
-def fit(score: Floats, found: Floats, denied: Floats, error: float) -> Calibration:
+def fit(score: Floats, found: Floats, denied: Floats, error: float) -> PlattCalibration:
     """Fit a line to decisions, which may be wrong.
 
     Which videos were looked at hangs on their scores, and does not bias what is said of a score.
@@ -43,7 +43,7 @@ def fit(score: Floats, found: Floats, denied: Floats, error: float) -> Calibrati
         error: share of decisions that are wrong.
     """
     if not len(score):
-        return Calibration()
+        return PlattCalibration()
     odds = _odds(score)
 
     def cost(line: Floats) -> float:
@@ -55,7 +55,7 @@ def fit(score: Floats, found: Floats, denied: Floats, error: float) -> Calibrati
 
     best = minimize(cost, np.array([0.0, 1.0]), method="L-BFGS-B", bounds=[(-20, 20), (0.05, 5)])
     shift, slope = best.x
-    return Calibration(float(shift), float(slope), int(found.sum() + denied.sum()))
+    return PlattCalibration(float(shift), float(slope), int(found.sum() + denied.sum()))
 
 
 def _odds(score: Floats) -> Floats:

@@ -24,7 +24,7 @@ from pipeline.footage.collection import INDEX, IndexRow, write_index
 from pipeline.live.addresses import redacted
 from pipeline.review.agreement import Votes, consensus
 from pipeline.review.record import Record
-from pipeline.review.tasks import FILE, Decision, Task
+from pipeline.review.tasks import FILE, Decision, ReviewTask
 from pipeline.store import storage
 from pipeline.system.untrusted import plain
 
@@ -59,7 +59,7 @@ class NotFetched(UserError):
 
 
 @dataclass(frozen=True)
-class Terms:
+class IndexTerms:
     """Holds what an index says of every file: where they come from, and on what basis.
 
     `source` is that of files whose listing names none, and `root` where relative paths of a listing
@@ -90,7 +90,7 @@ class Exported:
     false_alarms: list[Path] = field(default_factory=list)
 
 
-def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path) -> Exported:
+def export(folder: Path, record: Record, votes: Votes, terms: IndexTerms, work: Path) -> Exported:
     """Write decided files, an index of them, and the decisions behind it; others stay as they are.
 
     Args:
@@ -142,7 +142,7 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
 
 
 def _row(
-    name: str, source: str, task: Task, agreed: Decision, terms: Terms, *, is_drawn: bool
+    name: str, source: str, task: ReviewTask, agreed: Decision, terms: IndexTerms, *, is_drawn: bool
 ) -> IndexRow:
     return IndexRow(
         path=name,
@@ -157,7 +157,7 @@ def _row(
     )
 
 
-def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | None, str]:
+def _fetch(task: ReviewTask, folder: Path, root: Path, work: Path) -> tuple[Path | None, str]:
     """The file of a task in the collection, which is copied there where it is not whole; or why
     there is none.
     """
@@ -189,7 +189,7 @@ def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | Non
 
 
 @contextmanager
-def at_hand(task: Task, root: Path, work: Path) -> Iterator[Path]:
+def at_hand(task: ReviewTask, root: Path, work: Path) -> Iterator[Path]:
     """Have the file of a task on this machine for as long as the block runs.
 
     Servers are not asked: an address in a listing may lead to any, also to those inside.

@@ -13,8 +13,8 @@ from pipeline.assess.deployment_report import Deployment
 from pipeline.errors import UserError
 from pipeline.review import drawing, estimates
 from pipeline.review.agreement import Votes
-from pipeline.review.estimates import Stratum
-from pipeline.review.population import Population, Subset
+from pipeline.review.estimates import WeightedStratum
+from pipeline.review.population import Population, VideoSubset
 from pipeline.review.record import Queue, Record
 from pipeline.review.tasks import QueuePlace
 
@@ -52,7 +52,7 @@ class _Counted:
     """What is counted of a queue: some of its videos, and those of them that the audit drew."""
 
     queue: Queue
-    subset: Subset
+    subset: VideoSubset
     drawn: Sequence[QueuePlace]
 
 
@@ -102,8 +102,8 @@ def _deployment(
         places = [place for one in counted for place in one.drawn if place.stratum == name]
         decided = [place for place in places if place.task in votes.chance]
         if size:
-            counts[name] = deployment_report.Stratum(size, len(places), len(decided))
-            strata[name] = Stratum(
+            counts[name] = deployment_report.StratumCounts(size, len(places), len(decided))
+            strata[name] = WeightedStratum(
                 size,
                 np.array([votes.chance[place.task] for place in decided]),
                 np.array([1 / (place.inclusion or 1.0) for place in decided]),

@@ -29,7 +29,7 @@ _NOTHING = Estimate(None, Interval(0.0, 1.0))
 
 
 @dataclass(frozen=True)
-class Stratum:
+class WeightedStratum:
     """Holds what is known of one stratum.
 
     Attributes:
@@ -44,7 +44,7 @@ class Stratum:
     weight: Floats
 
 
-def share(stratum: Stratum, confidence: float) -> Estimate:
+def share(stratum: WeightedStratum, confidence: float) -> Estimate:
     """The share of real shootings in a stratum; bounds alone where next to nothing was decided.
 
     Those that were drawn and not decided are taken to be like the others. What people are not sure
@@ -54,12 +54,12 @@ def share(stratum: Stratum, confidence: float) -> Estimate:
     return _share(stratum, confidence, is_learned=True)
 
 
-def _share(stratum: Stratum, confidence: float, *, is_learned: bool) -> Estimate:
+def _share(stratum: WeightedStratum, confidence: float, *, is_learned: bool) -> Estimate:
     found = _of_decided(stratum, confidence, is_learned) if len(stratum.chance) else _NOTHING
     return found if len(stratum.chance) >= min(FEWEST, stratum.size) else replace(found, value=None)
 
 
-def _of_decided(stratum: Stratum, confidence: float, is_learned: bool) -> Estimate:
+def _of_decided(stratum: WeightedStratum, confidence: float, is_learned: bool) -> Estimate:
     chance = stratum.chance
     # Those that were not decided are stood for by the others.
     weight = stratum.weight * stratum.size / stratum.weight.sum()
@@ -90,7 +90,7 @@ def _ends(low: float, high: float) -> Interval:
     return Interval(low if low > _EDGE else 0.0, high)
 
 
-def total(strata: list[Stratum], confidence: float) -> Estimate:
+def total(strata: list[WeightedStratum], confidence: float) -> Estimate:
     """The number of real shootings in some strata; bounds alone where one of them is not known.
 
     Where shootings are rare, limits that are exact for a binomial hold more than they say, which

@@ -44,14 +44,14 @@ class Population:
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             return cls(*(found[name] for name in _FIELDS))
 
-    def unseen(self, names: NDArray[np.uint64]) -> Subset:
+    def unseen(self, names: NDArray[np.uint64]) -> VideoSubset:
         """The videos of which no file has one of some names."""
         is_seen = np.isin(self.names, names)
-        return Subset(self, np.bincount(self.video, is_seen, len(self.stratum)) == 0)
+        return VideoSubset(self, np.bincount(self.video, is_seen, len(self.stratum)) == 0)
 
 
 @dataclass(frozen=True)
-class Subset:
+class VideoSubset:
     """Some videos of a population; `is_in` is (C,)."""
 
     of: Population

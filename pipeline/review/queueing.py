@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import QueueConfig
 from pipeline.review import copies, drawing, ordering
-from pipeline.review.calibration import Calibration
+from pipeline.review.calibration import PlattCalibration
 from pipeline.review.population import Population, numbers
 from pipeline.review.score_folder import Scores
 from pipeline.review.tasks import (
@@ -23,7 +23,7 @@ from pipeline.review.tasks import (
     FILE,
     UNCERTAIN,
     QueuePlace,
-    Task,
+    ReviewTask,
     moments_of,
     name_of,
 )
@@ -34,7 +34,7 @@ _SHOWN = (
 )
 _MOST_COPIES = 20
 _LEAST_S = 1.0
-AS_IT_IS = Calibration()
+AS_IT_IS = PlattCalibration()
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Made:
 
     key: str
     about: dict[str, Any]
-    tasks: Sequence[Task]
+    tasks: Sequence[ReviewTask]
     places: Sequence[QueuePlace]
     population: Population
 
@@ -75,7 +75,7 @@ class Audit:
         size: NDArray[np.int64],
         review_s: NDArray[np.float64],
         settings: QueueConfig,
-        calibration: Calibration,
+        calibration: PlattCalibration,
     ) -> Audit:
         """Draw; the hash of what is drawn from, with the seed of the settings, decides what."""
         rng = np.random.default_rng([settings.seed, int(sha256[:12], 16)])
@@ -89,7 +89,7 @@ class Audit:
         self,
         about: dict[str, Any],
         reasons: Mapping[int, tuple[str, ...]],
-        tasks: Sequence[Task],
+        tasks: Sequence[ReviewTask],
         population: Population,
         settings: QueueConfig,
     ) -> Made:
@@ -146,8 +146,8 @@ class Videos:
 def make(
     scores: Scores,
     settings: QueueConfig,
-    decided: Iterable[Task] = (),
-    calibration: Calibration = AS_IT_IS,
+    decided: Iterable[ReviewTask] = (),
+    calibration: PlattCalibration = AS_IT_IS,
 ) -> Made:
     """Make a queue of a folder of scores.
 
@@ -203,7 +203,7 @@ def _told(stratum: NDArray[np.int64], drawn: NDArray[np.bool_]) -> dict[str, lis
     return {name: list(pair) for name, pair in zip(drawing.STRATA, both, strict=True)}
 
 
-def _videos(scores: Scores, settings: QueueConfig, decided: Sequence[Task]) -> Videos:
+def _videos(scores: Scores, settings: QueueConfig, decided: Sequence[ReviewTask]) -> Videos:
     rows = np.flatnonzero(scores.is_scored)
     names = scores.texts("sha256", rows.tolist())
     uris = scores.texts("uri", rows.tolist())
@@ -293,7 +293,7 @@ def _features(scores: Scores, videos: Videos, chosen: Sequence[int]) -> NDArray[
     return found
 
 
-def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Task]:
+def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[ReviewTask]:
     rows = scores.rows(videos.shown[list(chosen)].tolist(), _SHOWN) if chosen else []
     sources = scores.texts("source", videos.shown[list(chosen)].tolist())
     found = []
@@ -301,7 +301,7 @@ def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Task]:
         others = [one for one in videos.rows[video].tolist() if one != videos.shown[video]]
         names = scores.texts("id", others[:_MOST_COPIES])
         found.append(
-            Task(
+            ReviewTask(
                 name=name_of(row["sha256"], row["uri"]),
                 kind=FILE,
                 moments=moments_of(row.pop("moments")),

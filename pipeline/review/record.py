@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.live.database import begun, opened, unreached
 from pipeline.review.population import Population
 from pipeline.review.repeats import is_known
-from pipeline.review.tasks import Decision, QueuePlace, Task, stamp
+from pipeline.review.tasks import Decision, QueuePlace, ReviewTask, stamp
 
 FILE = "review.sqlite"
 _SCHEMA = """
@@ -113,7 +113,7 @@ class Record:
         self,
         key: str,
         about: Mapping[str, Any],
-        tasks: Sequence[Task],
+        tasks: Sequence[ReviewTask],
         places: Sequence[QueuePlace],
         population: Population,
     ) -> tuple[int, bool]:
@@ -156,7 +156,7 @@ class Record:
             rows = database.execute("SELECT queue, body FROM populations").fetchall()
         return {number: Population.read(body) for number, body in rows}
 
-    def places(self, queue: int | None = None) -> list[tuple[int, QueuePlace, Task]]:
+    def places(self, queue: int | None = None) -> list[tuple[int, QueuePlace, ReviewTask]]:
         """Return what `standing` gives, with each task as the queue has it."""
         with self._open() as database:
             bodies = {
@@ -164,7 +164,7 @@ class Record:
                 for number, name, body in database.execute("SELECT queue, task, body FROM places")
             }
         return [
-            (number, place, Task.read(bodies[number, place.task]))
+            (number, place, ReviewTask.read(bodies[number, place.task]))
             for number, place in self.standing(queue)
         ]
 
@@ -202,20 +202,20 @@ class Record:
             ).fetchall()
         return [name for (name,) in rows]
 
-    def task(self, name: str) -> Task | None:
+    def task(self, name: str) -> ReviewTask | None:
         """The task of that name, as the newest queue has it."""
         with self._open() as database:
             row = database.execute(
                 "SELECT body FROM places WHERE task = ? ORDER BY queue DESC LIMIT 1", (name,)
             ).fetchone()
-        return row and Task.read(row[0])
+        return row and ReviewTask.read(row[0])
 
-    def tasks_of(self, sha256s: Iterable[str], uris: Iterable[str]) -> list[Task]:
+    def tasks_of(self, sha256s: Iterable[str], uris: Iterable[str]) -> list[ReviewTask]:
         """The tasks of files of such bytes, or at such places."""
         known, places = set(sha256s), set(uris)
         with self._open() as database:
             bodies = database.execute("SELECT body FROM tasks ORDER BY name").fetchall()
-        tasks = (Task.read(body) for (body,) in bodies)
+        tasks = (ReviewTask.read(body) for (body,) in bodies)
         return [one for one in tasks if one.sha256 in known or one.uri in places]
 
     def decide(self, decisions: Sequence[Decision]) -> int:
@@ -242,7 +242,7 @@ class Record:
                 full = replace(
                     one,
                     at=one.at or now(),
-                    weights_sha256=Task.read(body).weights_sha256,
+                    weights_sha256=ReviewTask.read(body).weights_sha256,
                     queue=queue,
                     inclusion=inclusion,
                 )

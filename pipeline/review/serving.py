@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.config import IngestConfig, Run
 from pipeline.errors import UserError
-from pipeline.live.guarding import Guard, Refused, file, sent
+from pipeline.live.guarding import Guard, RefusedRequest, file, sent
 from pipeline.review import agreement, showing
 from pipeline.review.agreement import Votes
 from pipeline.review.collection import at_hand
@@ -29,7 +29,7 @@ from pipeline.review.tasks import (
     VERDICTS,
     Decision,
     QueuePlace,
-    Task,
+    ReviewTask,
     is_text,
 )
 from pipeline.store import storage
@@ -45,7 +45,7 @@ _HIGH = 0.5
 
 
 @dataclass(frozen=True)
-class Means:
+class DisplaySettings:
     """Holds what showing a video takes: pictures a second, what a file may cost, and how to run.
 
     `root` is where relative paths of a listing begin, and `work` a folder for what is fetched.
@@ -61,7 +61,9 @@ class Means:
 class ReviewPage:
     """Answers what a browser asks."""
 
-    def __init__(self, record: Record, assumed_error: float, means: Means, token: str | None):
+    def __init__(
+        self, record: Record, assumed_error: float, means: DisplaySettings, token: str | None
+    ):
         self._record, self._error, self._means = record, assumed_error, means
         self._guard = Guard(token)
         # Decoders are heavy: one at a time.
@@ -103,7 +105,7 @@ class ReviewPage:
                 given, who = await sent(request, _MAX_BODY)
                 name = request.path_params.get("task", "")
                 return JSONResponse(await asyncio.to_thread(does, name, given, who))
-            except Refused as error:
+            except RefusedRequest as error:
                 return JSONResponse({"error": str(error)}, error.status)
 
         return answer
@@ -118,7 +120,7 @@ class ReviewPage:
                 async with self._decoding:
                     told = await asyncio.to_thread(self._show, task, kind, given, who)
                 return JSONResponse(told)
-            except Refused as error:
+            except RefusedRequest as error:
                 return JSONResponse({"error": str(error)}, error.status)
 
         return answer
@@ -147,18 +149,18 @@ class ReviewPage:
         origin, answer = given.get("origin"), given.get("discharge")
         times_s, note = given.get("discharges_s", []), given.get("note", "")
         if origin not in VERDICTS or not isinstance(answer, str) or answer not in ANSWERS:
-            raise Refused("say of the origin and of the discharge what they are, or unsure")
+            raise RefusedRequest("say of the origin and of the discharge what they are, or unsure")
         if not isinstance(times_s, list) or len(times_s) > _MAX_TIMES:
-            raise Refused("give times of discharges as a list")
+            raise RefusedRequest("give times of discharges as a list")
         most_s = (task.seconds or LONGEST_S) + 1
         for time_s in times_s:
             is_number = isinstance(time_s, (int, float)) and not isinstance(time_s, bool)
             if not (is_number and 0 <= time_s <= most_s):
-                raise Refused("a time of a discharge is no second of the video")
+                raise RefusedRequest("a time of a discharge is no second of the video")
         if times_s and not ANSWERS[answer]:
-            raise Refused("there are times, and no discharge: take them away, or say yes")
+            raise RefusedRequest("there are times, and no discharge: take them away, or say yes")
         if not isinstance(note, str) or len(note) > _MAX_NOTE or not is_text(note):
-            raise Refused(f"write a note of at most {_MAX_NOTE} characters")
+            raise RefusedRequest(f"write a note of at most {_MAX_NOTE} characters")
         times = tuple(sorted(round(float(time_s), 4) for time_s in times_s))
         decision = Decision(name, origin, ANSWERS[answer], times, who, PAGE, note)
         self._record.decide([decision])
@@ -166,14 +168,18 @@ class ReviewPage:
         said = [plain(f"{one.who}: {agreement.told(one)}", _MAX_TEXT) for one in others]
         return {"others": said, "shown": self._shown(who)}
 
-    def _show(self, task: Task, kind: str, given: Mapping[str, Any], who: str) -> dict[str, Any]:
+    def _show(
+        self, task: ReviewTask, kind: str, given: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
         number = given.get("moment", 0)
         num = len(showing.moments_of(task))
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < num:
-            raise Refused("there is no such moment")
+            raise RefusedRequest("there is no such moment")
         if task.kind == ALERT:
             if kind != STILLS or task.stills is None:
-                raise Refused("an alert has no more than its stills; look at the stream", 404)
+                raise RefusedRequest(
+                    "an alert has no more than its stills; look at the stream", 404
+                )
             self._record.expose(task.name, who, STILLS, 0.0)
             return {"pictures": [task.stills], "shown": self._shown(who)}
         means = self._means
@@ -185,11 +191,11 @@ class ReviewPage:
             told = f"the file cannot be read here ({said})"
             if not (storage.is_remote(task.uri) or Path(task.uri).is_absolute()):
                 told += "; give discern review serve root=FOLDER, the folder of its listing"
-            raise Refused(plain(told, _MAX_TEXT), 404) from error
+            raise RefusedRequest(plain(told, _MAX_TEXT), 404) from error
         except NotShown as error:
-            raise Refused(plain(str(error), _MAX_TEXT), 404) from error
+            raise RefusedRequest(plain(str(error), _MAX_TEXT), 404) from error
         if kind == SOUND and found.sound is None:
-            raise Refused("nothing is heard there", 404)
+            raise RefusedRequest("nothing is heard there", 404)
         seconds = 0.0 if kind == STILLS else found.seconds
         self._record.expose(task.name, who, kind, seconds)
         return {
@@ -200,10 +206,10 @@ class ReviewPage:
             "shown": self._shown(who),
         }
 
-    def _task(self, name: str) -> Task:
+    def _task(self, name: str) -> ReviewTask:
         task = self._record.task(name)
         if task is None:
-            raise Refused("there is no such task", 404)
+            raise RefusedRequest("there is no such task", 404)
         return task
 
     def _shown(self, who: str) -> str:
@@ -216,7 +222,7 @@ class ReviewPage:
         return f"Shown to you today: {'; '.join(parts) or 'nothing yet'}."
 
 
-def _brief(place: QueuePlace, task: Task) -> dict[str, Any]:
+def _brief(place: QueuePlace, task: ReviewTask) -> dict[str, Any]:
     """Return what a page tells of a task before anything is shown, without the names of others."""
     moments = showing.moments_of(task)
     return {
@@ -232,7 +238,7 @@ def _brief(place: QueuePlace, task: Task) -> dict[str, Any]:
     }
 
 
-def _expected(place: QueuePlace, task: Task) -> list[str]:
+def _expected(place: QueuePlace, task: ReviewTask) -> list[str]:
     """Brief sentences on what to expect."""
     what = "An alert of a stream" if task.kind == ALERT else "A video"
     length = "" if task.seconds is None else f" of {task.seconds:.0f} s"

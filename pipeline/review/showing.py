@@ -24,7 +24,7 @@ from pipeline.footage.conversion import Unusable
 from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.remedies import remedy
 from pipeline.footage.sound import clip_sounds
-from pipeline.review.tasks import Moment, Task
+from pipeline.review.tasks import Moment, ReviewTask
 from pipeline.store import executor
 from pipeline.store.sound import SOUND_HZ
 from pipeline.system import sandbox
@@ -49,7 +49,7 @@ class ShowTask:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Playback:
     """Holds what came of it.
 
     Attributes:
@@ -74,7 +74,7 @@ class NotShown(Exception):
     """Nothing of a file can be shown; the text says why, and what helps."""
 
 
-def moments_of(task: Task) -> tuple[Moment, ...]:
+def moments_of(task: ReviewTask) -> tuple[Moment, ...]:
     """The parts of a task that matter; its beginning where nobody knows of any."""
     if task.moments:
         return task.moments
@@ -82,8 +82,8 @@ def moments_of(task: Task) -> tuple[Moment, ...]:
 
 
 def show(
-    path: Path, task: Task, kind: str, number: int, fps: float, cfg: IngestConfig, run: Run
-) -> Shown:
+    path: Path, task: ReviewTask, kind: str, number: int, fps: float, cfg: IngestConfig, run: Run
+) -> Playback:
     """Decode what is asked for.
 
     Args:
@@ -113,22 +113,22 @@ def show(
             cfg.max_memory_mb, cfg.max_cpu_s, min(cfg.timeout_s, _WALL_S)
         ),
     )
-    if isinstance(result, Shown):
+    if isinstance(result, Playback):
         return result
     raise NotShown(f"{result.reason} ({result.detail}); {remedy(result.reason)}")
 
 
-def shown(task: ShowTask) -> Shown | Unusable:
+def shown(task: ShowTask) -> Playback | Unusable:
     """Decode what a task asks for; in the sandbox."""
     try:
         if task.kind == STILLS:
-            return Shown(task.moments[0].start_s, task.fps, tuple(_strips(task)))
+            return Playback(task.moments[0].start_s, task.fps, tuple(_strips(task)))
         first, last = _span(task.moments[0], task.fps)
         frames, zeros_s = _frames(task, [(first, last)])
         if task.kind == SOUND:
-            return Shown(first / task.fps, task.fps, sound=_sound(task, first, last, zeros_s))
+            return Playback(first / task.fps, task.fps, sound=_sound(task, first, last, zeros_s))
         jpegs = tuple(_jpeg(image, task.kind) for image in frames[0])
-        return Shown(first / task.fps, task.fps, jpegs)
+        return Playback(first / task.fps, task.fps, jpegs)
     except foreign.DecodeError as error:
         return Unusable(error.reason, str(error).replace(str(task.path), "…"))
 

@@ -47,7 +47,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Task:
+class ReviewTask:
     """A video that stands for all of its copies.
 
     Attributes:
@@ -96,7 +96,7 @@ class Task:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def read(cls, text: str) -> Task:
+    def read(cls, text: str) -> ReviewTask:
         """Return what `to_json` wrote."""
         told: dict[str, Any] = json.loads(text)
         moments = tuple(Moment(**one) for one in told.pop("moments"))

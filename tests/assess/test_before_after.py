@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.assess import before_after
-from pipeline.assess.before_after import Pair
+from pipeline.assess.before_after import PairedAuroc
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics.measured import Measured
 from pipeline.numbers.intervals import Interval
@@ -22,9 +22,9 @@ def examples(score: np.ndarray) -> Examples:
     return replace(BEFORE, score=score, p_real=score)
 
 
-def pair(before: float, after: float, spread: float = 0.0) -> Pair:
+def pair(before: float, after: float, spread: float = 0.0) -> PairedAuroc:
     wobble = np.concatenate([[0], spread * np.linspace(-1, 1, 101)])
-    return Pair(before + wobble, after + wobble, 0.9)
+    return PairedAuroc(before + wobble, after + wobble, 0.9)
 
 
 def test_both_are_the_aurocs_of_their_scores() -> None:
@@ -82,7 +82,7 @@ def test_the_graver_question_decides_and_a_weak_one_is_not_asked() -> None:
 
 def test_a_weak_detector_and_few_recordings_are_grey_for_their_own_reasons() -> None:
     weak = pair(0.62, 0.6, 0.1)
-    nothing = Pair(np.zeros(0), np.zeros(0), 0.9, "needs 5 recordings")
+    nothing = PairedAuroc(np.zeros(0), np.zeros(0), 0.9, "needs 5 recordings")
     for pairs, word in (
         ({"shooting": weak, "origin": nothing}, "not surely better"),
         ({"shooting": nothing, "origin": nothing}, "Too few recordings"),

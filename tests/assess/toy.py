@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import JudgingSettings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import ClipFormat
 from pipeline.detect import scores
@@ -130,6 +130,6 @@ def evidence(
         predict=seeing(predict or (lambda clips: np.full((len(clips), 4), 0.25))),
         batch_size=16,
         clip=ClipFormat(num_frames=16, size=32, fps=15.0, crf=18),
-        settings=Settings(FEW_RESAMPLES, num_bins=4, num_mistakes=2, previews="protected"),
+        settings=JudgingSettings(FEW_RESAMPLES, num_bins=4, num_mistakes=2, previews="protected"),
         folders=None,
     )

@@ -7,19 +7,19 @@ import pytest
 
 from pipeline import app
 from pipeline.commands import compare, dvc_runs
-from pipeline.commands.seed_table import Run
+from pipeline.commands.seed_table import TrainingRun
 from pipeline.errors import UserError
 from tests.commands.test_wandb_runs import changes, ended, write
 
 FOUND = [
-    Run({"train.lr": lr, "train.seed": seed}, {"val_auroc": lr + seed, "x.json:n": 4.0})
+    TrainingRun({"train.lr": lr, "train.seed": seed}, {"val_auroc": lr + seed, "x.json:n": 4.0})
     for lr in (0.5, 0.25)
     for seed in (0, 1)
 ]
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+def found(monkeypatch: pytest.MonkeyPatch) -> list[TrainingRun]:
     runs = list(FOUND)
     monkeypatch.setattr(dvc_runs, "read_runs", lambda *_: (runs, ["1 run queued"]))
     monkeypatch.setenv("COLUMNS", "200")
@@ -31,7 +31,7 @@ def cfg(*overrides: str) -> Any:
 
 
 def test_a_row_for_each_setting_and_a_word_on_what_is_left_out(
-    found: list[Run], capsys: pytest.CaptureFixture[str]
+    found: list[TrainingRun], capsys: pytest.CaptureFixture[str]
 ) -> None:
     compare.run(cfg=cfg())
     told = capsys.readouterr()
@@ -44,7 +44,7 @@ def test_a_row_for_each_setting_and_a_word_on_what_is_left_out(
 
 
 def test_metrics_parameters_and_confidence_can_be_chosen(
-    found: list[Run], capsys: pytest.CaptureFixture[str]
+    found: list[TrainingRun], capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = cfg("metrics=['x*']", "over=[train.lr]", "confidence=0.5", "format=markdown")
     compare.run(cfg=options)
@@ -64,13 +64,13 @@ def test_metrics_parameters_and_confidence_can_be_chosen(
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_near(
-    found: list[Run], override: str, told: str
+    found: list[TrainingRun], override: str, told: str
 ) -> None:
     with pytest.raises(UserError, match=told):
         compare.run(cfg=cfg(override))
 
 
-def test_without_runs_a_sentence_says_so(found: list[Run]) -> None:
+def test_without_runs_a_sentence_says_so(found: list[TrainingRun]) -> None:
     found.clear()
     with pytest.raises(UserError, match=r"^main: no finished run with metrics; run dvc exp run"):
         compare.run("main", cfg=cfg())

@@ -475,7 +475,7 @@ def test_answers_that_differ_are_an_error(
 ) -> None:
     data, detector = (exported / f"{form}.onnx").read_bytes(), Detector.load(project / "models")
     frames, sounds = random_clips(2, FORMAT.num_frames), random_sounds(2, FORMAT.num_frames)
-    clips = export.Chosen(frames.numpy(), sounds.numpy())
+    clips = export.ComparisonClips(frames.numpy(), sounds.numpy())
     export.check(data, form, detector, clips, "clips")
     honest = answering._probabilities
     for wrong, named in ((2e-4, r"2\.0e-04"), (np.nan, "nan")):

@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.seed_table import Run, SeedMean, group, merge, numbers, render, varied
+from pipeline.commands.seed_table import (
+    SeedMean,
+    TrainingRun,
+    group,
+    merge,
+    numbers,
+    render,
+    varied,
+)
 
 
-def runs(lr: float, *values: float, **more: Any) -> list[Run]:
+def runs(lr: float, *values: float, **more: Any) -> list[TrainingRun]:
     """A run a value, with seeds 0, 1, …"""
     return [
-        Run({"train.lr": lr, "train.seed": seed, **more}, {"auroc": value})
+        TrainingRun({"train.lr": lr, "train.seed": seed, **more}, {"auroc": value})
         for seed, value in enumerate(values)
     ]
 
@@ -50,14 +58,14 @@ def test_without_a_seed_to_average_over_each_run_is_a_row() -> None:
 
 
 def test_numbers_sort_by_size_and_before_texts() -> None:
-    found = [Run({"p": value}, {"m": 1.0}) for value in ("b", 10, None, 9.5, [1, 2], "a")]
+    found = [TrainingRun({"p": value}, {"m": 1.0}) for value in ("b", 10, None, 9.5, [1, 2], "a")]
     rows = group(found, [], 0.95)
     assert [row.parameters["p"] for row in rows] == [9.5, 10, [1, 2], "a", "b", None]
 
 
 def test_the_same_run_seen_twice_counts_once_and_keeps_all_its_metrics() -> None:
-    once = Run({"train.seed": 1}, {"auroc": 0.5})
-    again = Run({"train.seed": 1}, {"auroc": 0.5, "loss": 1.0})
+    once = TrainingRun({"train.seed": 1}, {"auroc": 0.5})
+    again = TrainingRun({"train.seed": 1}, {"auroc": 0.5, "loss": 1.0})
     assert merge([once, again]) == [again]
 
 
@@ -66,7 +74,7 @@ def test_two_results_of_one_seed_are_two_runs() -> None:
 
 
 def test_metrics_in_common_are_needed_to_call_two_runs_the_same() -> None:
-    assert len(merge([Run({"s": 1}, {"a": 1.0}), Run({"s": 1}, {"b": 1.0})])) == 2
+    assert len(merge([TrainingRun({"s": 1}, {"a": 1.0}), TrainingRun({"s": 1}, {"b": 1.0})])) == 2
 
 
 def test_bounds_of_one_run_and_what_is_no_number_are_no_metrics() -> None:
@@ -82,7 +90,7 @@ def test_bounds_of_one_run_and_what_is_no_number_are_no_metrics() -> None:
 
 
 def test_a_metric_that_some_runs_lack_says_of_how_many_it_is() -> None:
-    found = [*runs(0.1, 0.5, 0.7), Run({"train.lr": 0.1, "train.seed": 2}, {"loss": 2.0})]
+    found = [*runs(0.1, 0.5, 0.7), TrainingRun({"train.lr": 0.1, "train.seed": 2}, {"loss": 2.0})]
     table = render(group(found, ["train.seed"], 0.95), ["auroc", "loss", "none"], "markdown", 80)
     assert table.splitlines()[-1] == "| 3 | 0.600 (-0.671 to 1.871) of 2 | 2.000 (–) of 1 | – |"
 

@@ -28,9 +28,9 @@ from pipeline.detect.clips import of_ingested, play
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Scorer
+from pipeline.live.decoder import DecodingTask, decoded
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamScorer
 from pipeline.stages import ingest
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, kinds, watched, without_names, write_footage, write_model
@@ -46,11 +46,11 @@ def model(tmp_path: Path) -> Path:
 
 def scores_of(model: Path, path: Path) -> list[tuple[float, float]]:
     """The second at the end of each clip of a file, and its score."""
-    scorer = Scorer(Detector.load(model))
+    scorer = StreamScorer(Detector.load(model))
     return [
         (one.start_s + FORMAT.num_frames / FORMAT.fps, scorer.score({"a": one})["a"].score)
-        for one in decoded(Task(path, FORMAT, LIMITS, 4096), None)
-        if isinstance(one, Shown)
+        for one in decoded(DecodingTask(path, FORMAT, LIMITS, 4096), None)
+        if isinstance(one, StreamClip)
     ]
 
 

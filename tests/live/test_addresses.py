@@ -7,7 +7,15 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.live import addresses
-from pipeline.live.addresses import Endpoint, Refused, Rules, check, is_public, resolve, told
+from pipeline.live.addresses import (
+    Endpoint,
+    ForbiddenAddress,
+    Rules,
+    check,
+    is_public,
+    resolve,
+    told,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_addresses_of_the_public_internet(address: str) -> None:
 )
 def test_what_is_refused_before_any_look_up(url: str, says: str) -> None:
     rules = Rules(hosts=("example.org", ".example.org"))
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(ForbiddenAddress, match=says):
         check(url, rules)
 
 
@@ -91,7 +99,9 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     parts = check("http://example.org/token", Rules())
-    with pytest.raises(Refused, match="not of the public internet; allow_private=true") as caught:
+    with pytest.raises(
+        ForbiddenAddress, match="not of the public internet; allow_private=true"
+    ) as caught:
         resolve(parts, Rules())
     assert "token" not in str(caught.value)
     assert resolve(parts, Rules(allow_private=True)) == Endpoint(("93.184.216.34", "10.0.0.7"), 80)
@@ -100,7 +110,7 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "."])
 def test_a_name_that_cannot_be_looked_up_is_refused(host: str) -> None:
     parts = check(f"http://{host}/token", Rules())
-    with pytest.raises(Refused, match="a name that no host can have") as caught:
+    with pytest.raises(ForbiddenAddress, match="a name that no host can have") as caught:
         resolve(parts, Rules())
     assert "token" not in str(caught.value)
 

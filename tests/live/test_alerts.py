@@ -7,28 +7,30 @@ import numpy as np
 import pytest
 
 from pipeline.detect.alarm import Alarm, Choice
-from pipeline.live.alerts import STREAM_OVER, Alerts, Habits
+from pipeline.live.alerts import STREAM_OVER, Habits, StreamAlerts
 from pipeline.live.before import Before
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Answer
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamAnswer
 
-SHOWN = Shown(0.0, np.zeros((3, 8, 8, 3), np.uint8), np.zeros(4, np.int16), "absent", (), "")
+SHOWN = StreamClip(0.0, np.zeros((3, 8, 8, 3), np.uint8), np.zeros(4, np.int16), "absent", (), "")
 Told = list[tuple[str, Mapping[str, Any]]]
 
 
 def alerts_of(
     choice: Choice, release: float | None, before: Before | None = None
-) -> tuple[Alerts, Told]:
+) -> tuple[StreamAlerts, Told]:
     told: Told = []
     habits = Habits(choice, release, {}, 0.0, False)
-    return Alerts(habits, lambda *one: told.append(one), lambda _, answer: answer, before), told
+    return StreamAlerts(
+        habits, lambda *one: told.append(one), lambda _, answer: answer, before
+    ), told
 
 
 def played(scores: Sequence[float], choice: Choice, release: float | None) -> list[tuple[Any, ...]]:
     """Events of a score a second: of which kind, when, and why an alert was closed."""
     alerts, told = alerts_of(choice, release)
     for second, score in enumerate(scores, 1):
-        alerts.take(Answer(score, score, score), SHOWN, float(second), None)
+        alerts.take(StreamAnswer(score, score, score), SHOWN, float(second), None)
     return [
         (kind.removeprefix("alert."), data["closed_s"], data["reason"])
         if kind == "alert.closed"
@@ -81,7 +83,7 @@ def test_there_are_never_more_alerts_than_an_evaluation_counts(smoothing: str) -
 
 def test_a_stream_that_is_lost_or_ends_leaves_no_alert_open() -> None:
     alerts, told = alerts_of(Choice(0.5, "none", 2.0), 0.8)
-    answer = Answer(HIGH, HIGH, HIGH)
+    answer = StreamAnswer(HIGH, HIGH, HIGH)
     for second in (1.0, 2.0, 3.0, 4.0):
         alerts.take(answer, SHOWN, second, None)
     assert alerts.open
@@ -101,17 +103,17 @@ def test_an_alert_that_was_open_goes_on_elsewhere_under_its_name(smoothing: str)
     choice = Choice(0.5, smoothing, 30.0)
     first, told = alerts_of(choice, 0.8)
     for second in range(1, 5):
-        first.take(Answer(HIGH, HIGH, HIGH), SHOWN, float(second), None)
+        first.take(StreamAnswer(HIGH, HIGH, HIGH), SHOWN, float(second), None)
     (opened, opened_data), *_ = told
     assert opened == "alert.opened"
     second, told_anew = alerts_of(choice, 0.8, first.before(100.0))
     # As a stream does that was connected to anew.
     second.quieten()
-    second.take(Answer(LOW, LOW, LOW), SHOWN, 9.0, None)
+    second.take(StreamAnswer(LOW, LOW, LOW), SHOWN, 9.0, None)
     assert told_anew == []
     assert second.open == opened_data["alert"]
     for at_s in (10.0, 11.0, 12.0):
-        second.take(Answer(HIGH, HIGH, HIGH), SHOWN, at_s, None)
+        second.take(StreamAnswer(HIGH, HIGH, HIGH), SHOWN, at_s, None)
     assert {kind for kind, _ in told_anew} == {"alert.updated"}
     for at_s in (28.0, 29.0, 30.0, 40.0):
         second.wait(at_s)

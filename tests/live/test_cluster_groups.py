@@ -17,9 +17,9 @@ from pipeline.live.addresses import Rules
 from pipeline.live.before import Before, OpenAlert
 from pipeline.live.board import Board
 from pipeline.live.cluster import Cluster
-from pipeline.live.events import Event, Events
+from pipeline.live.events import Event, EventSender
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.group import Joining, Report, Told
+from pipeline.live.group import GroupEvent, GroupReport, Joining
 from pipeline.live.placing import placed
 
 SOURCE = Fetch("http://127.0.0.1/a", Rules(), Bounds(1.0, 1.0))
@@ -40,7 +40,7 @@ class Actor:
         self.fails, self.is_dead = fails, False
         self.joined: list[Joining] = []
         self.left: list[str] = []
-        self._reports: list[Report] = []
+        self._reports: list[GroupReport] = []
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -64,16 +64,18 @@ class Actor:
         name, known = joining.name, joining.before
         before = known or Before(5.0, 0.0, OpenAlert(f"of {name}", 4.0, 0.9, 1), (0.9, 4.0), 1)
         kind = "stream.recovered" if known else "stream.started"
-        told = [Told(kind, name, {"at_s": before.at_s}, before)]
+        told = [GroupEvent(kind, name, {"at_s": before.at_s}, before)]
         if known is None:
-            told.append(Told("alert.opened", name, {"alert": f"of {name}", "at_s": 4.0}, before))
+            told.append(
+                GroupEvent("alert.opened", name, {"alert": f"of {name}", "at_s": 4.0}, before)
+            )
         with self._lock:
-            self._reports.append(Report(len(self._reports) + 1, told, [], {name: before}))
+            self._reports.append(GroupReport(len(self._reports) + 1, told, [], {name: before}))
 
     def finish(self, name: str) -> None:
-        told = [Told("stream.ended", name, {"reason": "end", "at_s": 9.0})]
+        told = [GroupEvent("stream.ended", name, {"reason": "end", "at_s": 9.0})]
         with self._lock:
-            self._reports.append(Report(len(self._reports) + 1, told, [], {}))
+            self._reports.append(GroupReport(len(self._reports) + 1, told, [], {}))
 
 
 class Ray:
@@ -130,7 +132,7 @@ class _Now:
 def begun(told: list[Event]) -> Cluster:
     policy = SimpleNamespace(status_every_s=60.0)
     plan: Any = SimpleNamespace(policy=policy)
-    found = Cluster(plan, Events([told.append]), Board(0.5), None)
+    found = Cluster(plan, EventSender([told.append]), Board(0.5), None)
     for name in NAMES:
         found.join(name, SOURCE)
     return found

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from pipeline.live import fetcher
-from pipeline.live.decoder import Task, decoded
+from pipeline.live.decoder import DecodingTask, decoded
 from pipeline.live.fetcher import Gone, Twin
-from pipeline.live.messages import Ended, Faults, Message, Shown
+from pipeline.live.messages import Ended, Faults, Message, StreamClip
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
 from tests.live.servers import remuxed
@@ -29,15 +29,15 @@ _PADDING = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 20_000
 """Of MPEG-TS, which holds nothing: more than two pipes do."""
 
 
-def drifting(data: bytes, num_late: int) -> list[Shown]:
+def drifting(data: bytes, num_late: int) -> list[StreamClip]:
     """What is decoded of a stream whose sound falls behind by some windows in the middle."""
     ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
-    found: list[Shown] = []
+    found: list[StreamClip] = []
     pipes = ends[0][0], ends[1][0]
-    task = Task(None, FORMAT, LIMITS, 4096)
+    task = DecodingTask(None, FORMAT, LIMITS, 4096)
 
     def decode() -> None:
-        found.extend(one for one in decoded(task, pipes) if isinstance(one, Shown))
+        found.extend(one for one in decoded(task, pipes) if isinstance(one, StreamClip))
 
     decoder = threading.Thread(target=decode, daemon=True)
     decoder.start()
@@ -72,7 +72,7 @@ def through_pipes(data: bytes, timeout_s: float = 120.0) -> list[Message]:
     """What is decoded of bytes that come through two pipes."""
     ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
     found: list[Message] = []
-    task = Task(None, FORMAT, LIMITS, 4096)
+    task = DecodingTask(None, FORMAT, LIMITS, 4096)
     pipes = ends[0][0], ends[1][0]
     decoder = threading.Thread(target=lambda: found.extend(decoded(task, pipes)), daemon=True)
     decoder.start()
@@ -117,7 +117,7 @@ def test_a_stream_whose_pictures_begin_late_is_read_to_its_end(
     assert found
     assert isinstance(found[-1], Ended)
     assert found[-1].reason == "end"
-    presences = [one.presence for one in found if isinstance(one, Shown)]
+    presences = [one.presence for one in found if isinstance(one, StreamClip)]
     assert presences[:-1] == ["present"] * 7
 
 
@@ -154,7 +154,7 @@ def test_a_stream_whose_sound_nobody_hears_is_read_to_its_end(
     found = through_pipes(made(tmp_path))
     assert isinstance(found[-1], Ended)
     assert found[-1].reason == "end"
-    assert sum(isinstance(one, Shown) for one in found) == 8
+    assert sum(isinstance(one, StreamClip) for one in found) == 8
 
 
 def crc(data: bytes) -> bytes:
@@ -237,6 +237,6 @@ def test_a_stream_of_a_wrong_codec_ends_with_a_reason(
     tmp_path: Path, made: Callable[[Path], bytes]
 ) -> None:
     found = through_pipes(made(tmp_path))
-    assert not any(isinstance(one, Shown) for one in found)
+    assert not any(isinstance(one, StreamClip) for one in found)
     assert isinstance(found[-1], Ended)
     assert found[-1].reason in ("decode_error", "no_video", "no_frames", "no_decoder")

@@ -10,13 +10,13 @@ import pytest
 from pipeline.commands.watch import name_of
 from pipeline.live.board import Board
 from pipeline.live.event_sinks import _writing, events_of
-from pipeline.live.events import Event, Events, line
+from pipeline.live.events import Event, EventSender, line
 
 
 def test_half_a_letter_costs_no_event() -> None:
     # Names of files may hold it, and what a decoder says.
     told: list[Event] = []
-    Events([told.append]).tell("stream.ended", name_of("a\udcff.mp4"), {"detail": "b\udcff"})
+    EventSender([told.append]).tell("stream.ended", name_of("a\udcff.mp4"), {"detail": "b\udcff"})
     data = json.loads(line(told[0]).encode())["data"]
     assert data == {"stream": "a?.mp4", "detail": "b?"}
 
@@ -26,7 +26,7 @@ def test_half_a_line_of_a_watch_that_was_killed_costs_no_later_event(tmp_path: P
     path.write_text('{"id": "cut o')
     for _ in range(2):
         with _writing(str(path)) as write:
-            Events([write]).tell("stream.ended", "a", {})
+            EventSender([write]).tell("stream.ended", "a", {})
     half, *whole = path.read_text().splitlines()
     assert half == '{"id": "cut o'
     assert [json.loads(one)["subject"] for one in whole] == ["a", "a"]

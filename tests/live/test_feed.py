@@ -14,12 +14,12 @@ import pytest
 from pipeline.live import feed as feeds
 from pipeline.live.addresses import Rules
 from pipeline.live.feed import Feed
-from pipeline.live.fetcher import Bounds, Fetch, Report
+from pipeline.live.fetcher import Bounds, Fetch, SessionEnd
 from pipeline.live.guarding import TOKEN
-from pipeline.live.inbox import Bell, Inbox, Turn
-from pipeline.live.messages import Heading, Message, Shown
+from pipeline.live.inbox import Bell, Inbox, StreamChange
+from pipeline.live.messages import Heading, Message, StreamClip
 from pipeline.live.outcomes import Patience
-from pipeline.live.session import Means
+from pipeline.live.session import SessionSettings
 from pipeline.live.soundness import Soundness
 from pipeline.store.sound import num_samples
 from tests.learn.toy import FORMAT
@@ -39,8 +39,8 @@ class _Session:
             raise EOFError
         return self._messages.pop(0)
 
-    def report(self, timeout_s: float = 0.0) -> Report:
-        return Report("unreachable")
+    def report(self, timeout_s: float = 0.0) -> SessionEnd:
+        return SessionEnd("unreachable")
 
     def behind_s(self) -> float:
         return 0.0
@@ -49,16 +49,16 @@ class _Session:
         pass
 
 
-def followed(patience: Patience) -> list[Turn]:
+def followed(patience: Patience) -> list[StreamChange]:
     """The turns in the life of a stream that nobody knows."""
     fetch = Fetch("http://a.example/a", Rules(), Bounds(1.0, 1.0))
     inbox = Inbox(100, Bell(), drops=True)
-    own = Means(FORMAT, LIMITS, 4096)
+    own = SessionSettings(FORMAT, LIMITS, 4096)
     feed = Feed("a", fetch, own, patience, inbox, 1.0, Soundness(10.0))
     feed.start()
     feed.join(120)
     items = iter(inbox.take, None)
-    return [item for item in items if isinstance(item, Turn)]
+    return [item for item in items if isinstance(item, StreamChange)]
 
 
 def test_a_stream_is_tried_for_its_time_however_long_its_processes_take_to_begin(
@@ -95,7 +95,7 @@ def test_a_stream_begins_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = np.zeros((FORMAT.num_frames, 2, 2, 3), np.uint8)
     sound = np.zeros(num_samples(FORMAT.num_frames, FORMAT.fps), np.int16)
     for start_s in np.arange(0.1, 9.0, 0.1):
-        shown = Shown(float(start_s), frames, sound, "absent", (), "")
+        shown = StreamClip(float(start_s), frames, sound, "absent", (), "")
         heading = Heading("mpegts", "h264", 2, 2, 30.0)
         session = _Session((heading, shown))
         monkeypatch.setattr(feeds, "Session", lambda *_, found=session: found)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pipeline.live.addresses import Rules
-from pipeline.live.fetcher import Bounds, Fetch, Report, Twin, _fetched
+from pipeline.live.fetcher import Bounds, Fetch, SessionEnd, Twin, _fetched
 from pipeline.live.repeats import STEPS, Beginning
 from tests.live.servers import Server, body, chunked, playlist, redirect, serving
 
@@ -40,7 +40,7 @@ def fetched(
     begins: tuple[str, ...] = (),
     bounds: Bounds = BOUNDS,
     **rules: Any,
-) -> tuple[Report, bytes, bytes]:
+) -> tuple[SessionEnd, bytes, bytes]:
     """Why a fetcher ended, and what came out of both pipes."""
     given = Rules(**{"allow_private": True, **rules})
     ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
@@ -61,7 +61,7 @@ def fetched(
     return report, found[0], found[1]
 
 
-def refused(url: str, **rules: Any) -> Report:
+def refused(url: str, **rules: Any) -> SessionEnd:
     report, *got = fetched(url, **rules)
     assert got == [b"", b""]
     assert report.is_final
@@ -71,13 +71,13 @@ def refused(url: str, **rules: Any) -> Report:
 def test_bytes_come_twice_and_end(server: Server) -> None:
     data = bytes(range(256)) * 20_000
     server.routes["/a.ts"] = body(data)
-    assert fetched(server.url("/a.ts")) == (Report("end", is_final=True), data, data)
+    assert fetched(server.url("/a.ts")) == (SessionEnd("end", is_final=True), data, data)
 
 
 def test_a_stream_without_a_length_may_only_have_been_cut_off(server: Server) -> None:
     server.routes["/a.ts"] = chunked(lambda: iter([b"a" * 1000, b"b" * 1000]))
     report, got, _ = fetched(server.url("/a.ts"))
-    assert report == replace(Report("end"), begins=report.begins)
+    assert report == replace(SessionEnd("end"), begins=report.begins)
     assert got == b"a" * 1000 + b"b" * 1000
 
 
@@ -93,7 +93,7 @@ def test_a_recording_that_is_given_anew_is_not_watched_again(server: Server, siz
     again, *got_again = fetched(url, begins=first.begins)
     assert (again.reason, again.is_final, got_again) == ("repeats", False, [b"", b""])
     assert fetched(url, begins=first.begins)[:2] == (
-        replace(Report("end"), begins=fetched_marks(other)),
+        replace(SessionEnd("end"), begins=fetched_marks(other)),
         other,
     )
     # One that goes on where it ended is no repetition, as far as that is looked at.
@@ -124,7 +124,7 @@ def test_segments_come_in_order_and_once_each(server: Server) -> None:
     # The first state tells that it is a playlist, and is read once more from there.
     states = iter([playlist(segments[:3], ends=False), *states])
     report, got, _ = fetched(server.url("/live.m3u8"))
-    assert report == Report("end", is_final=True)
+    assert report == SessionEnd("end", is_final=True)
     assert got == b"/1.ts/2.ts/3.ts/4.ts/5.ts"
 
 
@@ -138,7 +138,7 @@ def test_a_playlist_may_be_older_than_the_one_before(server: Server, num_old: in
     states = iter([new, new, *[old] * num_old, end])
     server.routes["/live.m3u8"] = lambda request: body(next(states), "audio/mpegurl")(request)
     report, got, _ = fetched(server.url("/live.m3u8"))
-    assert report == Report("end", is_final=True)
+    assert report == SessionEnd("end", is_final=True)
     assert got == b"/2.ts/3.ts/4.ts"
 
 
@@ -156,7 +156,7 @@ def test_a_server_that_begins_to_count_anew_is_told(server: Server) -> None:
         )
         server.asked.clear()
         report, *_ = fetched(server.url("/a.m3u8"))
-        assert report == Report("discontinuity")
+        assert report == SessionEnd("discontinuity")
         assert sum(path == "/a.m3u8" for path, _ in server.asked) == num_asked
 
 
@@ -164,7 +164,7 @@ def test_all_of_a_playlist_that_has_ended_is_fetched(server: Server) -> None:
     server.routes["/a.m3u8"] = body(playlist(["0.ts", "gone.ts", "1.ts"]), "audio/mpegurl")
     for number in range(2):
         server.routes[f"/{number}.ts"] = body(b"%d" % number)
-    assert fetched(server.url("/a.m3u8"))[:2] == (Report("end", is_final=True), b"01")
+    assert fetched(server.url("/a.m3u8"))[:2] == (SessionEnd("end", is_final=True), b"01")
 
 
 def test_a_discontinuity_ends_the_bytes_and_tells_where_to_go_on(server: Server) -> None:
@@ -172,9 +172,9 @@ def test_a_discontinuity_ends_the_bytes_and_tells_where_to_go_on(server: Server)
     server.routes["/a.m3u8"] = body(text, "audio/mpegurl")
     for number in range(3):
         server.routes[f"/{number}.ts"] = body(b"%d" % number)
-    assert fetched(server.url("/a.m3u8"))[:2] == (Report("discontinuity", go_on_at=8), b"0")
+    assert fetched(server.url("/a.m3u8"))[:2] == (SessionEnd("discontinuity", go_on_at=8), b"0")
     after = fetched(server.url("/a.m3u8"), go_on_at=8)
-    assert after[:2] == (Report("end", is_final=True), b"12")
+    assert after[:2] == (SessionEnd("end", is_final=True), b"12")
 
 
 def test_the_smallest_variant_that_is_large_enough_is_taken(server: Server) -> None:
@@ -343,7 +343,7 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert (report.reason, got) == ("unreachable", [b"", b""])
         (tmp_path / "known.pem").write_bytes(public)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "known.pem"))
-        assert fetched(url) == (Report("end", is_final=True), b"1", b"1")
+        assert fetched(url) == (SessionEnd("end", is_final=True), b"1", b"1")
         # Another name than the certificate has.
         assert fetched(url.replace("localhost", "127.0.0.1"))[0].reason == "unreachable"
 

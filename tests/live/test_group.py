@@ -16,8 +16,8 @@ from pipeline.detect.alarm import Choice
 from pipeline.live.alerts import Habits
 from pipeline.live.before import Before, OpenAlert
 from pipeline.live.fetcher import Fetch
-from pipeline.live.group import Group, Joining, Report, Told
-from pipeline.live.plan import Plan
+from pipeline.live.group import GroupEvent, GroupReport, Joining, StreamGroup
+from pipeline.live.plan import WatchPlan
 from pipeline.live.watcher import Policy
 from tests.learn.toy import FORMAT
 from tests.live.made import write_footage, write_model
@@ -33,33 +33,35 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def plan(tmp_path: Path, compose: Callable[..., Any]) -> Plan:
+def plan(tmp_path: Path, compose: Callable[..., Any]) -> WatchPlan:
     write_model(tmp_path / "models")
     habits = Habits(Choice(0.001, "none", 60.0), 0.8, {}, 1.0, False)
-    found = Plan(compose("watch", *OVERRIDES), Policy(habits, 30.0, 8, 600.0), 1.0)
+    found = WatchPlan(compose("watch", *OVERRIDES), Policy(habits, 30.0, 8, 600.0), 1.0)
     # As it comes to another machine.
-    again: Plan = pickle.loads(pickle.dumps(found.anywhere()))
+    again: WatchPlan = pickle.loads(pickle.dumps(found.anywhere()))
     return again
 
 
 def test_where_events_are_sent_is_told_to_no_other_machine(compose: Callable[..., Any]) -> None:
     cfg = compose("watch", "webhook=https://receiver/seCret", "kafka=[broker:9092]")
-    found = Plan(
+    found = WatchPlan(
         cfg, Policy(Habits(Choice(0.5, "none", 60.0), 0.8, {}, 1.0, False), 30.0, 8, 5.0), 1.0
     )
     assert b"seCret" in pickle.dumps(found)
     assert not any(text in pickle.dumps(found.anywhere()) for text in (b"seCret", b"broker"))
 
 
-def test_the_detector_is_as_exact_as_is_asked_for(plan: Plan) -> None:
+def test_the_detector_is_as_exact_as_is_asked_for(plan: WatchPlan) -> None:
     assert plan.detector().precision == "32-true"
     mixed = replace(plan, cfg=replace(plan.cfg, precision="bf16-mixed"))
     assert mixed.anywhere().detector().precision == "bf16-mixed"
 
 
-def told_of(group: Group, until: Callable[[list[Told]], bool]) -> tuple[list[Told], list[Report]]:
+def told_of(
+    group: StreamGroup, until: Callable[[list[GroupEvent]], bool]
+) -> tuple[list[GroupEvent], list[GroupReport]]:
     """What a group tells, each report asked for twice, as where an answer has been lost."""
-    reports: list[Report] = []
+    reports: list[GroupReport] = []
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         num_known = reports[-1].number if reports else 0
@@ -74,14 +76,14 @@ def told_of(group: Group, until: Callable[[list[Told]], bool]) -> tuple[list[Tol
 
 
 def test_a_stream_goes_on_from_what_was_known_of_it(
-    plan: Plan, server: Server, tmp_path: Path, compose: Callable[..., Any]
+    plan: WatchPlan, server: Server, tmp_path: Path, compose: Callable[..., Any]
 ) -> None:
     server.routes["/a"] = body(remuxed(write_footage(tmp_path / "a.mp4", 60), "ts"))
     source = watch.source_of(server.url("/a"), compose("watch", *OVERRIDES))
     assert isinstance(source, Fetch)
     alert = OpenAlert("known", 95.0, 0.9, 7)
     before = Before(100.0, time.time() - 104.0, alert, (0.95, 90.0), 2, "node_died")
-    group = Group(plan)
+    group = StreamGroup(plan)
     group.join(Joining("yard", source, before))
     told, reports = told_of(group, lambda told: any(one.kind == "stream.ended" for one in told))
     assert [report.number for report in reports] == list(range(1, len(reports) + 1))
@@ -109,12 +111,12 @@ def test_a_stream_goes_on_from_what_was_known_of_it(
     group.end()
 
 
-def test_a_file_goes_on_where_another_group_was(plan: Plan, tmp_path: Path) -> None:
+def test_a_file_goes_on_where_another_group_was(plan: WatchPlan, tmp_path: Path) -> None:
     path = write_footage(tmp_path / "a.mp4", 150)
     clip_s = FORMAT.num_frames / FORMAT.fps
 
-    def told_from(before: Before | None) -> list[Told]:
-        group = Group(replace(plan, speed=None))
+    def told_from(before: Before | None) -> list[GroupEvent]:
+        group = StreamGroup(replace(plan, speed=None))
         group.join(Joining("a.mp4", path, before))
         told, _ = told_of(group, lambda told: any(one.kind == "stream.ended" for one in told))
         group.end()
@@ -139,13 +141,13 @@ def test_a_file_goes_on_where_another_group_was(plan: Plan, tmp_path: Path) -> N
 
 
 def test_a_group_that_ends_closes_what_is_open(
-    plan: Plan, server: Server, tmp_path: Path, compose: Callable[..., Any]
+    plan: WatchPlan, server: Server, tmp_path: Path, compose: Callable[..., Any]
 ) -> None:
     data = remuxed(write_footage(tmp_path / "a.mp4", 300), "ts")
     server.routes["/a"] = body(data)
     source = watch.source_of(server.url("/a"), compose("watch", *OVERRIDES))
     assert isinstance(source, Fetch)
-    group = Group(plan)
+    group = StreamGroup(plan)
     group.join(Joining("yard", source))
     told_of(group, lambda told: any(one.kind == "alert.opened" for one in told))
     group.end()

@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 
-from pipeline.live.inbox import Bell, Inbox, Item, Turn, Waiting, WaitingClip
-from pipeline.live.messages import Shown
+from pipeline.live.inbox import Bell, Inbox, Item, StreamChange, Waiting, WaitingClip
+from pipeline.live.messages import StreamClip
 
 
 def clip(at_s: float, due: float | None = None) -> WaitingClip:
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
-    return WaitingClip(Shown(at_s, pixels, sound, "absent", (), ""), at_s, due)
+    return WaitingClip(StreamClip(at_s, pixels, sound, "absent", (), ""), at_s, due)
 
 
 def taken(inbox: Inbox) -> list[Item]:
@@ -20,8 +20,8 @@ def taken(inbox: Inbox) -> list[Item]:
 
 def test_of_too_many_clips_the_oldest_go_and_are_counted() -> None:
     inbox = Inbox(2, Bell(), drops=True)
-    started, waiting = Turn("stream.started"), Waiting(3.0)
-    items = [started, clip(1), clip(2), waiting, clip(3), Turn("stream.ended"), clip(4)]
+    started, waiting = StreamChange("stream.started"), Waiting(3.0)
+    items = [started, clip(1), clip(2), waiting, clip(3), StreamChange("stream.ended"), clip(4)]
     for item in items:
         inbox.put(item)
     # What is told of a stream is never dropped, and stays in its place.

@@ -17,8 +17,8 @@ from pipeline.copies.chromaprint import ITEM_S
 from pipeline.errors import UserError
 from pipeline.footage.printing import PrintTask, printed
 from pipeline.live import lookup
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.decoder import DecodingTask, decoded
+from pipeline.live.lookup import Banks, StreamLookup
 from pipeline.live.messages import Prints
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, kinds, watched, write_footage, write_model
@@ -28,7 +28,7 @@ from tests.made import scene, write_video, write_with_sound
 def prints_of(path: Path) -> Prints:
     """All that a decoder tells banks of a file."""
     found = [
-        one for one in decoded(Task(path, FORMAT, LIMITS, 4096, True), None)
+        one for one in decoded(DecodingTask(path, FORMAT, LIMITS, 4096, True), None)
         if isinstance(one, Prints)
     ]  # fmt: skip
     # They come while it is decoded.
@@ -85,7 +85,7 @@ def test_a_stream_is_told_by_the_hashes_of_a_file(tmp_path: Path) -> None:
 
 def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Path) -> None:
     frames = np.concatenate([pictures(7, 8), pictures(1, 2, 3)[15:], pictures(9)])
-    found = Lookup(Banks(known, ["attacks"], known / "work"))
+    found = StreamLookup(Banks(known, ["attacks"], known / "work"))
     parts = shown(tmp_path / "a.mp4", frames)
     told = [
         (part.pictures[0][0], one) for part in parts for one in found.take(part, 100.0, waits=True)
@@ -105,7 +105,7 @@ def test_what_is_in_no_bank_is_not_found_and_what_is_held_does_not_grow(
     tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookup, "WINDOW_S", 5.0)
-    found = Lookup(Banks(known, ["attacks"], known / "work"))
+    found = StreamLookup(Banks(known, ["attacks"], known / "work"))
     for part in shown(tmp_path / "a.mp4", pictures(7, 8, 9)):
         assert found.take(part, 0.0, waits=True) == []
     assert len(found._shown.pictures.prints) == 6
@@ -121,7 +121,7 @@ def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) 
     sounds["print"] = rng.integers(0, 2**32, 300)
     with banks.writing(tmp_path, "b", create=True) as writer:
         writer.add("a.mp4", "song", "0" * 64, "0" * 32, 40.0, np.zeros(0, RECORD), sounds)
-    found, told = Lookup(Banks(tmp_path, ["b"], tmp_path)), []
+    found, told = StreamLookup(Banks(tmp_path, ["b"], tmp_path)), []
     # Other sound, two minutes of it, and then the item from its hundredth moment on.
     items = [*rng.integers(0, 2**32, 970).tolist(), *sounds["print"][100:].tolist()]
     for first in range(0, len(items), 16):
@@ -152,7 +152,7 @@ def test_sound_that_lost_its_low_notes_is_found_by_a_narrow_band(tmp_path: Path)
         writer.add(*told, harmless, narrow=narrow[:100])
 
     def heard(first: int) -> list[dict[str, Any]]:
-        found, told = Lookup(Banks(tmp_path, ["b", "n"], tmp_path)), []
+        found, told = StreamLookup(Banks(tmp_path, ["b", "n"], tmp_path)), []
         for at in range(0, 100, 20):
             part = tuple((number * ITEM_S, number) for number in range(at, at + 20))
             items = tuple((at_s, int(narrow["print"][first + number])) for at_s, number in part)
@@ -182,7 +182,7 @@ def test_a_still_is_told_once_a_while_and_never_what_is_not_near(tmp_path: Path)
     rng = np.random.default_rng(0)
     still, mirrored = (bytes(rng.integers(0, 256, 32, np.uint8)) for _ in range(2))
     stills_of(tmp_path, still, bytes(255 - value for value in mirrored))
-    found = Lookup(Banks(tmp_path, ["stills"], tmp_path))
+    found = StreamLookup(Banks(tmp_path, ["stills"], tmp_path))
     shown = {**dict.fromkeys(range(20, 31), still), 40: still, 200: mirrored, 210: still}
     told = []
     for at in range(300):
@@ -205,7 +205,7 @@ def test_a_still_is_told_from_the_first_picture_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     still, *others = (bytes(rng.integers(0, 256, 32, np.uint8)) for _ in range(6))
     stills_of(tmp_path, still)
-    found = Lookup(Banks(tmp_path, ["stills"], tmp_path))
+    found = StreamLookup(Banks(tmp_path, ["stills"], tmp_path))
     # What comes after a stream was gone begins anew.
     for start_s in (0, 1000):
         found.restart()
@@ -216,7 +216,7 @@ def test_a_still_is_told_from_the_first_picture_on(tmp_path: Path) -> None:
 
 def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path) -> None:
     opened = Banks(known, ["attacks"], known / "work")
-    found, parts = Lookup(opened), shown(tmp_path / "a.mp4", pictures(1, 2))
+    found, parts = StreamLookup(opened), shown(tmp_path / "a.mp4", pictures(1, 2))
     with opened.lock:
         assert [found.take(part, 0.0, waits=False) for part in parts[:7]] == [[]] * 7
     # The picture that comes last need not be near: those that were not looked up are.
@@ -242,7 +242,7 @@ def test_what_is_known_to_be_harmless_and_what_matches_everything_is_not_told(
     names = ["attacks", "harmless"]
 
     def found() -> list[float]:
-        looked = Lookup(Banks(tmp_path, names, tmp_path / "work"))
+        looked = StreamLookup(Banks(tmp_path, names, tmp_path / "work"))
         return [part.pictures[0][0] for part in parts for _ in looked.take(part, 0.0, waits=True)]
 
     # What goes on beyond it counts.
@@ -255,7 +255,7 @@ def test_what_is_known_to_be_harmless_and_what_matches_everything_is_not_told(
     # Nobody looks at length for what is not told.
     opened = Banks(tmp_path, names, tmp_path / "work")
     monkeypatch.setattr(lookup.matching, "stretches", None)
-    looked = Lookup(opened)
+    looked = StreamLookup(opened)
     assert [one for part in parts for one in looked.take(part, 0.0, waits=True)] == []
 
 
@@ -268,9 +268,9 @@ def test_an_item_that_is_added_meanwhile_is_found(
     bank.run("add", "b", str(first), cfg=compose("bank"))
     opened = Banks(tmp_path / "banks", ["b"], tmp_path)
     parts = shown(tmp_path / "a.mp4", pictures(12))
-    assert [one for part in parts for one in Lookup(opened).take(part, 0.0, waits=True)] == []
+    assert [one for part in parts for one in StreamLookup(opened).take(part, 0.0, waits=True)] == []
     bank.run("add", "b", str(second), cfg=compose("bank"))
-    found = Lookup(opened)
+    found = StreamLookup(opened)
     told = [one for part in parts for one in found.take(part, 0.0, waits=True)]
     assert [one["name"] for one in told] == ["second.mp4"]
     # A bank that is damaged meanwhile costs nobody the state before.
@@ -278,7 +278,7 @@ def test_an_item_that_is_added_meanwhile_is_found(
     path.write_bytes(os.urandom(path.stat().st_size))
     with (tmp_path / "banks" / "b" / "items.jsonl").open("ab") as file:
         file.write(b"{")
-    assert Lookup(opened).take(parts[0], 0.0, waits=True) == []
+    assert StreamLookup(opened).take(parts[0], 0.0, waits=True) == []
     assert len(opened.now()[0].bank.items) == 2
 
 

@@ -14,9 +14,9 @@ from pipeline.live.messages import (
     Faults,
     Heading,
     Message,
-    Passed,
     Prints,
-    Shown,
+    SkippedPictures,
+    StreamClip,
     receive,
     send,
 )
@@ -31,7 +31,7 @@ LENGTH = num_samples(FORMAT.num_frames, FORMAT.fps)
     [
         Heading("mpegts", "h264", 640, 360, None),
         Heading("flv", "h264", 640, 360, 29.97),
-        Passed(1.5, "black"),
+        SkippedPictures(1.5, "black"),
         Prints(((0.5, bytes(range(32))), (1.5, bytes(32))), ((0.124, 2**32 - 1),), ((0.248, 7),)),
         Faults({"InvalidDataError": 3}),
         Ended("clock", "…"),
@@ -60,11 +60,11 @@ def test_prints_that_no_message_holds_come_in_several() -> None:
 def test_a_clip_is_received_as_it_was_sent() -> None:
     here, there = Pipe()
     sound = np.arange(LENGTH, dtype=np.int16)
-    sent = Shown(2.5, toy_clip(1, 1), sound, "quiet", ("damaged", "short"), "gap", True, 0.5)
+    sent = StreamClip(2.5, toy_clip(1, 1), sound, "quiet", ("damaged", "short"), "gap", True, 0.5)
 
     threading.Thread(target=send, args=(there, sent)).start()
     found = receive(here, FORMAT)
-    assert isinstance(found, Shown)
+    assert isinstance(found, StreamClip)
     assert np.array_equal(found.frames, sent.frames)
     assert np.array_equal(found.sound, sound)
     assert found.frames.flags.writeable
@@ -85,8 +85,8 @@ def test_a_clip_is_received_as_it_was_sent() -> None:
         b"[]",
         b"{}",
         b'{"kind": "Other"}',
-        b'{"kind": "Passed", "end_s": NaN, "reason": "black"}',
-        b'{"kind": "Passed", "end_s": "1", "reason": "black"}',
+        b'{"kind": "SkippedPictures", "end_s": NaN, "reason": "black"}',
+        b'{"kind": "SkippedPictures", "end_s": "1", "reason": "black"}',
         b'{"kind": "Heading", "container": 1, "codec": 2, "width": 1e999, "height": 1, "fps": 1}',
         b'{"kind": "Ended"}',
         b'{"kind": "Prints", "pictures": [[0.5, "00ff"]], "sounds": []}',
@@ -115,7 +115,7 @@ def test_what_no_decoder_sends_is_told_as_such(head: bytes) -> None:
 )
 def test_a_clip_of_another_form_is_told_as_such(changes: dict[str, Any], sound: int) -> None:
     here, there = Pipe()
-    values = {"kind": "Shown", "start_s": 0.0, "presence": "absent", "marks": [], "begins": ""}
+    values = {"kind": "StreamClip", "start_s": 0.0, "presence": "absent", "marks": [], "begins": ""}
     there.send_bytes(json.dumps(values | changes).encode())
 
     def send_arrays() -> None:

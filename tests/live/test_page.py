@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.live import board as boards
-from pipeline.live.board import Board, Seen
+from pipeline.live.board import Board, StreamStatus
 from pipeline.live.decisions import Decisions
 from pipeline.live.metrics import Metrics
 from pipeline.live.server import Server
@@ -46,7 +46,7 @@ class Shown:
         rows = {"yard": boards.WATCHED, "gate": boards.LOST, "roof": boards.STARTING}
         self.board.see(
             [
-                Seen(
+                StreamStatus(
                     name,
                     boards.LOST if name == lost else state,
                     "timeout" if state == boards.LOST else "",

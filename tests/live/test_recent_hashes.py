@@ -13,9 +13,9 @@ from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.errors import UserError
 from pipeline.live import lookup
-from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.lookup import Banks, StreamLookup
 from pipeline.live.messages import Prints
-from pipeline.live.recent_hashes import PASSED, Passed
+from pipeline.live.recent_hashes import PASSED, RecentHashes
 
 NONE = np.zeros(0, SOUND_RECORD)
 
@@ -46,7 +46,7 @@ def seconds(seed: int, at_s: float) -> list[Prints]:
 
 def test_hashes_are_kept_for_a_while_by_stream(tmp_path: Path) -> None:
     now = [1000.0]
-    passed = Passed(tmp_path, 60.0, lambda: now[0])
+    passed = RecentHashes(tmp_path, 60.0, lambda: now[0])
     one, other = passed.of("one"), passed.of("other")
     one.add([(1.0, b"a" * 32)], [(1.5, 7)], [(1.5, 9)])
     other.add([(2.0, b"b" * 32)], [], [])
@@ -59,7 +59,7 @@ def test_hashes_are_kept_for_a_while_by_stream(tmp_path: Path) -> None:
     assert [at_s for at_s, _ in one.shown()[0]] == [3.0, 14.0]
     assert [at_s for at_s, _ in other.shown()[0]] == []
     # Another watch does not take it for its own, and deletes it in its time.
-    assert Passed(tmp_path, 60.0, lambda: now[0]).of("one").shown() == ([], [], [])
+    assert RecentHashes(tmp_path, 60.0, lambda: now[0]).of("one").shown() == ([], [], [])
     now[0] += 100
     one.add([(30.0, b"e" * 32)], [], [])
     assert [at_s for at_s, _ in one.shown()[0]] == [30.0]
@@ -69,11 +69,11 @@ def test_a_file_that_is_no_database_and_a_folder_that_is_none_are_named(tmp_path
     (tmp_path / PASSED).parent.mkdir()
     (tmp_path / PASSED).write_text("x" * 2000)
     with pytest.raises(UserError, match=r"passed\.sqlite: no record of what passed"):
-        Passed(tmp_path, 60.0)
+        RecentHashes(tmp_path, 60.0)
     shutil.rmtree(tmp_path / PASSED.split("/")[0])
     (tmp_path / PASSED.split("/")[0]).write_text("")
     with pytest.raises(UserError, match=r"passed\.sqlite: .*; give another paths\.work"):
-        Passed(tmp_path, 60.0)
+        RecentHashes(tmp_path, 60.0)
 
 
 def test_what_passed_is_looked_up_in_items_that_are_added_later(
@@ -84,11 +84,11 @@ def test_what_passed_is_looked_up_in_items_that_are_added_later(
     root = tmp_path / "banks"
     add(root, "attacks", 1)
     known = Banks(root, ["attacks"], tmp_path / "work")
-    passed = Passed(tmp_path / "work", 3600.0)
-    found = Lookup(known, passed.of("a"))
-    without = Lookup(known)
+    passed = RecentHashes(tmp_path / "work", 3600.0)
+    found = StreamLookup(known, passed.of("a"))
+    without = StreamLookup(known)
 
-    def told(some: list[Prints], at: Lookup = found) -> list[dict[str, Any]]:
+    def told(some: list[Prints], at: StreamLookup = found) -> list[dict[str, Any]]:
         return [one for part in some for one in at.take(part, 100.0, waits=True)]
 
     early, late = seconds(2, 0.0) + seconds(3, 20.0), seconds(4, 40.0)
@@ -112,7 +112,7 @@ def test_the_past_is_compared_with_what_is_new_and_not_with_all_of_a_bank(
     root, rng = tmp_path / "banks", np.random.default_rng(0)
     add(root, "attacks", 1)
     known = Banks(root, ["attacks"], tmp_path / "work")
-    found = Lookup(known, Passed(tmp_path / "work", 3600.0).of("a"))
+    found = StreamLookup(known, RecentHashes(tmp_path / "work", 3600.0).of("a"))
     sounds = np.zeros(200, SOUND_RECORD)
     sounds["time_ms"] = np.rint(1000 * ITEM_S * np.arange(200))
     sounds["print"] = rng.integers(0, 2**32, 200)
@@ -145,8 +145,8 @@ def test_what_is_harmless_is_not_told_of_the_past_either(
         root = folder / "banks"
         add(root, "attacks", 1)
         add(root, "harmless", 3, negative=True)
-        passed = Passed(folder / "work", 3600.0)
-        found = Lookup(Banks(root, ["attacks", "harmless"], folder / "work"), passed.of("a"))
+        passed = RecentHashes(folder / "work", 3600.0)
+        found = StreamLookup(Banks(root, ["attacks", "harmless"], folder / "work"), passed.of("a"))
         for part in seconds(3, 0.0) + seconds(2, 20.0):
             assert found.take(part, 0.0, waits=True) == []
         change(root)

@@ -13,9 +13,9 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
 from pipeline.learn.networks.product import product_of
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Scorer
+from pipeline.live.decoder import DecodingTask, decoded
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamScorer
 from pipeline.stages import ingest
 from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import FRAMEWISE, small_flash, small_framewise
@@ -24,9 +24,9 @@ from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, MEMORY, write_footage, write_model
 
 
-def clips(path: Path) -> list[Shown]:
-    messages = decoded(Task(path, FORMAT, LIMITS, 4096), None)
-    return [one for one in messages if isinstance(one, Shown)]
+def clips(path: Path) -> list[StreamClip]:
+    messages = decoded(DecodingTask(path, FORMAT, LIMITS, 4096), None)
+    return [one for one in messages if isinstance(one, StreamClip)]
 
 
 def collection(tmp_path: Path) -> list[Path]:
@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_evaluation(
     ingest.run(compose("ingest", *overrides, f"stride_frames={FORMAT.num_frames}"))
     detector = Detector.load(write_model(tmp_path / "models", memory))
     table, _ = play(detector, of_ingested(tmp_path / "clips"))
-    scorer = Scorer(detector)
+    scorer = StreamScorer(detector)
     watched = {path.name: clips(path) for path in paths}
     found: dict[str, list[float]] = {name: [] for name in watched}
     for number in range(max(map(len, watched.values()))):
@@ -75,7 +75,7 @@ def test_sound_has_its_say(tmp_path: Path) -> None:
     weights.save(tmp_path, network, clip=FORMAT, temperature=1.0, provenance={})
     detector = Detector.load(tmp_path)
     shown = clips(write_footage(tmp_path / "a.mp4", 60))
-    scorer, stream = Scorer(detector), detector.stream(1)
+    scorer, stream = StreamScorer(detector), detector.stream(1)
     for one in shown:
         expected = stream.last_clips(one.frames[None], one.sound[None])[0, -1]
         answer = scorer.score({"a": one})["a"]
@@ -90,7 +90,7 @@ def test_sound_has_its_say(tmp_path: Path) -> None:
 def test_a_stream_that_begins_anew_knows_nothing_of_before(tmp_path: Path) -> None:
     detector = Detector.load(write_model(tmp_path / "models"))
     shown = clips(write_footage(tmp_path / "a.mp4", 120))
-    scorer = Scorer(detector)
+    scorer = StreamScorer(detector)
     fresh = scorer.score({"fresh": shown[2]})["fresh"]
     for one in shown[:2]:
         scorer.score({"a": one, "b": one})
@@ -101,7 +101,7 @@ def test_a_stream_that_begins_anew_knows_nothing_of_before(tmp_path: Path) -> No
 
 
 def test_memory_does_not_grow(tmp_path: Path) -> None:
-    scorer = Scorer(Detector.load(write_model(tmp_path / "models")))
+    scorer = StreamScorer(Detector.load(write_model(tmp_path / "models")))
     shown = clips(write_footage(tmp_path / "a.mp4", 60))
     sizes = set()
     for one in shown * 3:
@@ -115,4 +115,4 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
 def test_a_detector_of_whole_clips_is_refused(tmp_path: Path) -> None:
     weights.save(tmp_path, small_framewise(), clip=FORMAT, temperature=1.0, provenance={})
     with pytest.raises(UserError, match="answer for whole clips only"):
-        Scorer(Detector.load(tmp_path, trusted_factory=FRAMEWISE))
+        StreamScorer(Detector.load(tmp_path, trusted_factory=FRAMEWISE))

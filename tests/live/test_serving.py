@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from pipeline.errors import UserError
 from pipeline.live import board as boards
 from pipeline.live import decisions, guarding, serving
-from pipeline.live.board import Board, Seen
+from pipeline.live.board import Board, StreamStatus
 from pipeline.live.decisions import Decisions
 from pipeline.live.guarding import checked_token
 from pipeline.live.metrics import Metrics
@@ -30,7 +30,7 @@ from tests.live.shown import CLIP, STILLS, event, opened
 TOKEN = "long-enough-for-a-token"
 
 
-def seen(name: str, state: str, **changes: Any) -> Seen:
+def seen(name: str, state: str, **changes: Any) -> StreamStatus:
     values = {
         "reason": "timeout" if state == boards.LOST else "",
         "at_s": 3.0,
@@ -40,7 +40,7 @@ def seen(name: str, state: str, **changes: Any) -> Seen:
         "num_dropped": 2,
         "alert": None,
     }
-    return Seen(name=name, state=state, **{**values, **changes})
+    return StreamStatus(name=name, state=state, **{**values, **changes})
 
 
 class Served:

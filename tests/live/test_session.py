@@ -7,13 +7,13 @@ import pytest
 
 from pipeline.live.addresses import Rules
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.messages import Ended, Heading, Message, Shown
-from pipeline.live.session import Means, Session
+from pipeline.live.messages import Ended, Heading, Message, StreamClip
+from pipeline.live.session import Session, SessionSettings
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
 from tests.live.servers import chunked, paced, remuxed, serving
 
-MEANS = Means(FORMAT, LIMITS, 4096)
+MEANS = SessionSettings(FORMAT, LIMITS, 4096)
 
 
 def received(session: Session) -> list[Message]:
@@ -57,7 +57,7 @@ def test_a_session_that_is_closed_leaves_no_process(tmp_path: Path) -> None:
     session = Session(write_footage(tmp_path / "a.mp4", 300), MEANS)
     processes = [one.pid for one in session._processes]
     assert len(processes) == 1
-    while not isinstance(session.receive(30.0), Shown):
+    while not isinstance(session.receive(30.0), StreamClip):
         pass
     session.close()
     assert not any(psutil.pid_exists(one) for one in processes if one)

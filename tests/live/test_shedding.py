@@ -20,15 +20,15 @@ from pipeline.live import shedding, watcher
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
-from pipeline.live.events import STREAM_ENDED, STREAM_LOST, STREAM_STARTED, Event, Events
+from pipeline.live.events import STREAM_ENDED, STREAM_LOST, STREAM_STARTED, Event, EventSender
 from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.inbox import Bell, Inbox, Turn, WaitingClip
-from pipeline.live.messages import Shown
+from pipeline.live.inbox import Bell, Inbox, StreamChange, WaitingClip
+from pipeline.live.messages import StreamClip
 from pipeline.live.outcomes import Patience
-from pipeline.live.scoring import Answer
-from pipeline.live.session import Means
-from pipeline.live.shedding import Load, Shedder
+from pipeline.live.scoring import StreamAnswer
+from pipeline.live.session import SessionSettings
+from pipeline.live.shedding import AnsweredShare, Shedder
 from pipeline.live.soundness import Soundness
 from pipeline.live.watcher import Policy, Watcher
 from tests.learn.toy import FORMAT
@@ -38,7 +38,9 @@ from tests.live.servers import chunked, paced, remuxed, serving
 CALM, BUSY = 0.1, 9.0
 
 
-def after(shedder: Shedder, waits_s: float, seconds: range, num_streams: int = 16) -> list[Load]:
+def after(
+    shedder: Shedder, waits_s: float, seconds: range, num_streams: int = 16
+) -> list[AnsweredShare]:
     """Every load that is told, second by second."""
     return [shedder.load for now in seconds if shedder.look(waits_s, num_streams, float(now))]
 
@@ -46,23 +48,33 @@ def after(shedder: Shedder, waits_s: float, seconds: range, num_streams: int = 1
 def test_fewer_answers_come_before_fewer_streams_and_go_after_them() -> None:
     shedder = Shedder(5.0, 0.0)
     assert after(shedder, BUSY, range(20)) == [
-        Load(2), Load(4), Load(8), Load(8, 2), Load(8, 4), Load(8, 6),
-    ]  # fmt: skip
+        AnsweredShare(2),
+        AnsweredShare(4),
+        AnsweredShare(8),
+        AnsweredShare(8, 2),
+        AnsweredShare(8, 4),
+        AnsweredShare(8, 6),
+    ]
     # Neither calm nor too slow: it stays as it is.
     assert after(shedder, 3.0, range(20, 100)) == []
     assert after(shedder, CALM, range(100, 250)) == [
-        Load(8, 4), Load(8, 2), Load(8), Load(4), Load(2), Load(),
-    ]  # fmt: skip
+        AnsweredShare(8, 4),
+        AnsweredShare(8, 2),
+        AnsweredShare(8),
+        AnsweredShare(4),
+        AnsweredShare(2),
+        AnsweredShare(),
+    ]
     assert after(shedder, CALM, range(250, 400)) == []
 
 
 def test_one_stream_is_always_watched() -> None:
     shedder = Shedder(5.0, 0.0)
-    assert after(shedder, BUSY, range(100), 3)[-1] == Load(8, 2)
-    assert after(Shedder(5.0, 0.0), BUSY, range(100), 1)[-1] == Load(8, 0)
+    assert after(shedder, BUSY, range(100), 3)[-1] == AnsweredShare(8, 2)
+    assert after(Shedder(5.0, 0.0), BUSY, range(100), 1)[-1] == AnsweredShare(8, 0)
     # Of those that were left out most may have gone since.
-    assert after(shedder, 3.0, range(100, 110), 2)[-1] == Load(8, 1)
-    assert after(shedder, 3.0, range(110, 120), 0)[-1] == Load(8, 0)
+    assert after(shedder, 3.0, range(100, 110), 2)[-1] == AnsweredShare(8, 1)
+    assert after(shedder, 3.0, range(110, 120), 0)[-1] == AnsweredShare(8, 0)
 
 
 def test_what_was_given_back_in_vain_is_given_back_later_the_next_time() -> None:
@@ -73,21 +85,21 @@ def test_what_was_given_back_in_vain_is_given_back_later_the_next_time() -> None
         while not shedder.look(CALM, 4, float(now)):
             now += 1
         pauses.append(now - begin)
-        assert shedder.load == Load()
+        assert shedder.load == AnsweredShare()
         now += 3
         assert shedder.look(BUSY, 4, float(now))
-        assert shedder.load == Load(2)
+        assert shedder.load == AnsweredShare(2)
     assert pauses[0] < 20
     assert all(b > 1.5 * a for a, b in itertools.pairwise(pauses))
 
 
 def test_while_decoding_catches_up_no_more_is_taken_back() -> None:
-    shedder, loads = Shedder(5.0, 0.0), list[Load]()
+    shedder, loads = Shedder(5.0, 0.0), list[AnsweredShare]()
     rising, falling = range(6, 15), range(14, -1, -1)
     for second, behind_s in enumerate([*rising, *falling]):
         if shedder.look(0.0, 16, float(second), float(behind_s)):
             loads.append(shedder.load)
-    assert loads == [Load(2), Load(4), Load(8)]
+    assert loads == [AnsweredShare(2), AnsweredShare(4), AnsweredShare(8)]
     # What stays as it is does not catch up.
     assert any(shedder.look(0.0, 16, 23.0 + second, 9.0) for second in range(8))
 
@@ -119,10 +131,10 @@ class _Feed:
         for number in range(int(self._seconds / self._every_s)):
             if not self.rests:
                 self.num_come += 1
-                shown = Shown(float(number), pixels, sound, "absent", (), "")
+                shown = StreamClip(float(number), pixels, sound, "absent", (), "")
                 self.inbox.put(WaitingClip(shown, float(number), time.monotonic()))
             time.sleep(self._every_s)
-        self.inbox.put(Turn(STREAM_ENDED))
+        self.inbox.put(StreamChange(STREAM_ENDED))
 
 
 class _Slow:
@@ -132,13 +144,13 @@ class _Slow:
         self._seconds, self._score = seconds, score
         self.num_answered = dict.fromkeys("abcd", 0)
 
-    def score(self, clips: Mapping[str, Shown]) -> dict[str, Answer]:
+    def score(self, clips: Mapping[str, StreamClip]) -> dict[str, StreamAnswer]:
         for name in clips:
             time.sleep(self._seconds)
             self.num_answered[name] += 1
-        return {name: Answer(self._score, 0.0, 0.0) for name in clips}
+        return {name: StreamAnswer(self._score, 0.0, 0.0) for name in clips}
 
-    def seen(self, clip: Shown, answer: Answer) -> Answer:
+    def seen(self, clip: StreamClip, answer: StreamAnswer) -> StreamAnswer:
         return answer
 
     def restart(self, stream: str) -> None:
@@ -154,7 +166,7 @@ def test_a_slow_detector_answers_less_and_says_so(
     bell, told, slow = Bell(), list[Event](), _Slow(takes_s)
     policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
     own: Any = slow
-    one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
+    one = Watcher(own, policy, EventSender([told.append]), bell, Board(0.5))
     feeds = [_Feed(name, bell, 0.05, 3.0) for name in "abcd"]
     for feed in feeds:
         added: Any = feed
@@ -186,10 +198,10 @@ def test_a_stream_that_is_lost_already_is_seen_to_be_left_out(
     policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
     own: Any = _Slow(0.0)
     board = Mock(see=lambda streams: seen.extend((one.state, one.reason) for one in streams[1:]))
-    one = Watcher(own, policy, Events([]), bell, board)
+    one = Watcher(own, policy, EventSender([]), bell, board)
     feeds = [_Feed(name, bell, 0.05, 0.6) for name in "ab"]
     feeds[0].behind_s = 9.0
-    feeds[1].inbox.put(Turn(STREAM_LOST, {"reason": "behind"}))
+    feeds[1].inbox.put(StreamChange(STREAM_LOST, {"reason": "behind"}))
     for feed in feeds:
         added: Any = feed
         one.join(added)
@@ -202,12 +214,12 @@ def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
     bell, slow, board = Bell(), _Slow(0.0), Board(0.5)
     policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 5.0)
     own: Any = slow
-    one = Watcher(own, policy, Events([]), bell, board)
+    one = Watcher(own, policy, EventSender([]), bell, board)
     feed: Any = _Feed("a", bell, 0.05, 0.0)
     now = time.monotonic()
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
     for second, waited_s in enumerate((30.0, 16.0, 14.0, 1.0)):
-        shown = Shown(float(second), pixels, sound, "absent", (), "")
+        shown = StreamClip(float(second), pixels, sound, "absent", (), "")
         feed.inbox.put(WaitingClip(shown, float(second), now, now - waited_s))
     feed.faults["InvalidDataError"] = 3
     one.join(feed)
@@ -225,13 +237,13 @@ def test_a_stream_that_is_lost_is_not_behind() -> None:
     own: Any = _Slow(0.0)
     bell = Bell()
     sink = lambda _: lags.extend(seen.lag_s for seen in one.seen())  # noqa: E731
-    one = Watcher(own, policy, Events([sink]), bell, Board(0.5))
+    one = Watcher(own, policy, EventSender([sink]), bell, Board(0.5))
     feed: Any = _Feed("a", bell, 0.05, 0.0)
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
-    shown = Shown(0.0, pixels, sound, "absent", (), "")
+    shown = StreamClip(0.0, pixels, sound, "absent", (), "")
     feed.inbox.put(WaitingClip(shown, 1.0, time.monotonic() - 4.0))
-    feed.inbox.put(Turn(STREAM_STARTED))
-    feed.inbox.put(Turn(STREAM_LOST))
+    feed.inbox.put(StreamChange(STREAM_STARTED))
+    feed.inbox.put(StreamChange(STREAM_LOST))
     one.join(feed)
     one.run()
     assert lags[0] is not None
@@ -245,7 +257,7 @@ def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) 
         server.routes["/a"] = chunked(lambda: paced(data, 24.0, 100))
         fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
         inbox = Inbox(100, Bell(), drops=True)
-        means = Means(FORMAT, LIMITS, 4096)
+        means = SessionSettings(FORMAT, LIMITS, 4096)
         feed = Feed("a", fetch, means, Patience(10.0, 1.0), inbox, 1.0, Soundness(10.0))
         assert feed.can_rest
         feed.start()
@@ -272,7 +284,7 @@ def test_a_machine_that_is_slow_to_decode_does_less_and_says_so(
     bell, told, quick = Bell(), list[Event](), _Slow(0.0, score=0.9)
     policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 0.0, False), 60.0, 4, 0.3)
     own: Any = quick
-    one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
+    one = Watcher(own, policy, EventSender([told.append]), bell, Board(0.5))
     feed: Any = _Feed("a", bell, 0.05, 0.6)
     feed.behind_s = 6.0
     one.join(feed)
@@ -297,7 +309,7 @@ def test_what_is_too_old_to_be_decoded_is_dropped_and_counted(tmp_path: Path) ->
     with serving() as server:
         server.routes["/a"] = chunked(lambda: paced(data, 24.0, 240))
         fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
-        inbox, means = Inbox(100, Bell(), drops=True), Means(FORMAT, LIMITS, 4096)
+        inbox, means = Inbox(100, Bell(), drops=True), SessionSettings(FORMAT, LIMITS, 4096)
         patience = Patience(10.0, 1.0, most_behind_s=1.5)
         feed = Feed("a", fetch, means, patience, inbox, 1.0, Soundness(10.0))
         feed.start()
@@ -327,10 +339,10 @@ def _decoders() -> list[psutil.Process]:
     ]
 
 
-def next_turn(inbox: Inbox) -> Turn:
+def next_turn(inbox: Inbox) -> StreamChange:
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        if isinstance(item := inbox.take(), Turn):
+        if isinstance(item := inbox.take(), StreamChange):
             return item
         time.sleep(0.02)
     raise AssertionError("nothing became of the stream")

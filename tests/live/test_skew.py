@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.live.messages import Shown
+from pipeline.live.messages import StreamClip
 from pipeline.live.skew import Skew
 from pipeline.live.soundness import Soundness
 from tests.live.test_decoder import through_pipes
@@ -73,7 +73,7 @@ def stamped(seconds: int, heard_share: float) -> bytes:
 def test_a_camera_whose_clocks_part_is_an_event(heard_share: float, late_s: float | None) -> None:
     soundness, told = Soundness(10.0), []
     for one in through_pipes(stamped(30, heard_share)):
-        if isinstance(one, Shown):
+        if isinstance(one, StreamClip):
             end_s = one.start_s + 0.5
             told += [turn] if (turn := soundness.take(one, one.start_s, end_s)) else []
     drifts = [data for kind, data in told if kind == "sound.drifted"]
@@ -90,7 +90,7 @@ def test_what_was_told_is_told_anew_after_a_reconnect() -> None:
     clips = [0.0, 0.3, 0.3, None, 0.3]
     told = []
     for second, drift_s in enumerate(clips):
-        clip = Shown(second, FRAMES, SOUND, "present", (), "", drift_s=drift_s)
+        clip = StreamClip(second, FRAMES, SOUND, "present", (), "", drift_s=drift_s)
         told.append(soundness.take(clip, float(second), second + 1.0))
     said = ("sound.drifted", {"at_s": 2.0, "late_s": 0.3})
     assert told == [None, said, None, None, ("sound.drifted", {"at_s": 5.0, "late_s": 0.3})]

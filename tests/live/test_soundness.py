@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.live.messages import Shown
+from pipeline.live.messages import StreamClip
 from pipeline.live.soundness import Soundness
 from tests.live.made import watched, write_model
 from tests.made import scene, write_with_sound
@@ -19,7 +19,9 @@ def told(presences: list[str], *, late: bool = False) -> list[tuple[str, Mapping
     """What is told of clips of a second each."""
     soundness, found = Soundness(10.0), []
     for second, presence in enumerate(presences):
-        clip = Shown(float(second), FRAMES, SOUND, presence, (), "", late and presence == "absent")
+        clip = StreamClip(
+            float(second), FRAMES, SOUND, presence, (), "", late and presence == "absent"
+        )
         if turn := soundness.take(clip, float(second), second + 1.0):
             found.append(turn)
     return found

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from pipeline.live.addresses import Rules
-from pipeline.live.decoder import Task, decoded
+from pipeline.live.decoder import DecodingTask, decoded
 from pipeline.live.fetcher import Bounds, Fetch, Twin, _fetched
-from pipeline.live.messages import Ended, Heading, Shown
+from pipeline.live.messages import Ended, Heading, StreamClip
 from pipeline.live.tracks import Packets, Tags, cutter_of
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS
@@ -77,7 +77,7 @@ def presences(data: bytes) -> list[str]:
     found = through_pipes(data)
     assert isinstance(found[-1], Ended)
     assert found[-1].reason == "end"
-    return [one.presence for one in found if isinstance(one, Shown)]
+    return [one.presence for one in found if isinstance(one, StreamClip)]
 
 
 @pytest.mark.parametrize("container", [of_packets, of_tags])
@@ -159,7 +159,7 @@ def test_sound_that_is_announced_and_does_not_come_is_not_waited_for(
         bounds = Bounds(timeout_s=60.0, max_segment_mb=1.0)
         fetch = Fetch(server.url("/a.flv"), Rules(allow_private=True), bounds)
         threading.Thread(target=_fetched, args=(fetch, twin), daemon=True).start()
-        task = Task(None, FORMAT, LIMITS, 4096)
+        task = DecodingTask(None, FORMAT, LIMITS, 4096)
         messages = decoded(task, (ends[0][0], ends[1][0]))
         first = [next(messages) for _ in range(2)]
         was_open = not is_seen.is_set()
@@ -167,5 +167,5 @@ def test_sound_that_is_announced_and_does_not_come_is_not_waited_for(
         twin.close()
         rest = list(messages)
     assert was_open
-    assert [type(one) for one in first] == [Heading, Shown]
-    assert sum(isinstance(one, Shown) for one in rest) > 10
+    assert [type(one) for one in first] == [Heading, StreamClip]
+    assert sum(isinstance(one, StreamClip) for one in rest) > 10

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.config import ClipFormat
 from pipeline.footage.canonical import Canonical, canonicalise
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.messages import Ended, Heading, Message, Passed, Shown
+from pipeline.live.decoder import DecodingTask, decoded
+from pipeline.live.messages import Ended, Heading, Message, SkippedPictures, StreamClip
 from pipeline.store import sound, video
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
@@ -16,18 +16,18 @@ from tests.made import grey, scene, write_video
 
 
 def messages(path: Path, clip: ClipFormat = FORMAT) -> list[Message]:
-    return list(decoded(Task(path, clip, LIMITS, 4096), None))
+    return list(decoded(DecodingTask(path, clip, LIMITS, 4096), None))
 
 
-def clips(path: Path) -> list[Shown]:
-    return [one for one in messages(path) if isinstance(one, Shown)]
+def clips(path: Path) -> list[StreamClip]:
+    return [one for one in messages(path) if isinstance(one, StreamClip)]
 
 
 def ingested(path: Path) -> Canonical:
     return canonicalise(path, FORMAT, FORMAT.num_frames, LIMITS, as_shown=True)
 
 
-def assert_same(path: Path) -> list[Shown]:
+def assert_same(path: Path) -> list[StreamClip]:
     """Whether a file gives the clips that ingest makes of files to score, to the last bit."""
     found = clips(path)
     made = ingested(path).windows
@@ -64,7 +64,7 @@ def test_black_is_passed_over_and_tells_of_life(tmp_path: Path) -> None:
     frames = np.concatenate([scene(1, 64, 64, 64), grey([16] * 96), scene(1, 64, 64, 64)])
     path = write_video(tmp_path / "a.mp4", frames)
     found = messages(path)
-    passed = [one for one in found if isinstance(one, Passed)]
+    passed = [one for one in found if isinstance(one, SkippedPictures)]
     assert {one.reason for one in passed} == {"black"}
     assert len(passed) >= 5
     assert_same(path)

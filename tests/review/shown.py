@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.review import queueing, score_folder
 from pipeline.review.record import Record
-from pipeline.review.serving import Means, ReviewPage
+from pipeline.review.serving import DisplaySettings, ReviewPage
 from tests.made import scene, write_with_sound
 from tests.review.made import SETTINGS, row, write_scores
 
@@ -54,5 +54,5 @@ def page_of(
     record: Record, folder: Path, compose: Callable[..., Any], token: str | None = None
 ) -> ReviewPage:
     cfg = compose("review", "ingest.max_memory_mb=2048")
-    means = Means(15.0, cfg.ingest, cfg.run, folder, folder / "work")
+    means = DisplaySettings(15.0, cfg.ingest, cfg.run, folder, folder / "work")
     return ReviewPage(record, 0.05, means, token)

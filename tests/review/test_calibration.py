@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from pipeline.review.calibration import Calibration, fit
+from pipeline.review.calibration import PlattCalibration, fit
 
 
 def test_what_was_decided_says_what_a_score_means() -> None:
@@ -22,8 +22,8 @@ def test_what_was_decided_says_what_a_score_means() -> None:
 
 def test_where_nothing_was_decided_a_score_is_what_it_says() -> None:
     nothing = np.zeros(0)
-    assert fit(nothing, nothing, nothing, 0.05) == Calibration()
-    assert Calibration().probability(np.array([0.2, 0.97])) == pytest.approx([0.2, 0.97])
+    assert fit(nothing, nothing, nothing, 0.05) == PlattCalibration()
+    assert PlattCalibration().probability(np.array([0.2, 0.97])) == pytest.approx([0.2, 0.97])
     # One decision moves it, and not to the end.
     one = fit(np.array([0.9]), np.zeros(1), np.ones(1), 0.05)
     assert 0.1 < one.probability(np.array([0.9]))[0] < 0.8

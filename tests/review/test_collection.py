@@ -20,11 +20,11 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import read_index, write_index
 from pipeline.review import collection
 from pipeline.review.agreement import Votes
-from pipeline.review.collection import Exported, Terms
+from pipeline.review.collection import Exported, IndexTerms
 from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row
 
-TERMS = Terms("unit7", "CC0-1.0", "City Police", Path())
+TERMS = IndexTerms("unit7", "CC0-1.0", "City Police", Path())
 ALL = replace(SETTINGS, num=12, audit=0.3, second=0.0)
 
 
@@ -50,7 +50,7 @@ class Reviewed:
             self.record.decide([decision(name, who, **changes)])
         return name
 
-    def export(self, terms: Terms = TERMS) -> Exported:
+    def export(self, terms: IndexTerms = TERMS) -> Exported:
         votes = Votes.of(self.record, 0.05)
         return collection.export(
             self.folder / "own", self.record, votes, terms, self.folder / "work"

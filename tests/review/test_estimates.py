@@ -12,14 +12,14 @@ from pipeline.numbers.intervals import Interval
 from pipeline.review import estimates, queueing, score_folder
 from pipeline.review.agreement import Votes, posteriors
 from pipeline.review.deployment import deployments
-from pipeline.review.estimates import Estimate, Stratum
+from pipeline.review.estimates import Estimate, WeightedStratum
 from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row, write_scores
 
 
-def stratum(size: int, found: int, drawn: int) -> Stratum:
+def stratum(size: int, found: int, drawn: int) -> WeightedStratum:
     chance = np.arange(drawn) < found
-    return Stratum(size, chance.astype(float), np.full(drawn, size / drawn))
+    return WeightedStratum(size, chance.astype(float), np.full(drawn, size / drawn))
 
 
 class TestShare:
@@ -38,10 +38,10 @@ class TestShare:
     def test_next_to_nothing_found_ends_at_0(self) -> None:
         # The limit is the smallest number that there is, 2.2e-308.
         chance = np.full(50, 1e-4)
-        found = estimates.share(Stratum(1000, chance, np.full(50, 20.0)), 0.95)
+        found = estimates.share(WeightedStratum(1000, chance, np.full(50, 20.0)), 0.95)
         assert found.interval.low == 0
         assert found.value == pytest.approx(1e-4)
-        both = estimates.total([Stratum(1000, chance, np.full(50, 20.0))], 0.95)
+        both = estimates.total([WeightedStratum(1000, chance, np.full(50, 20.0))], 0.95)
         assert both.interval.low == 0
 
     def test_where_all_are_drawn_nothing_is_left_to_chance(self) -> None:
@@ -50,7 +50,7 @@ class TestShare:
 
     def test_what_people_are_not_sure_of_stays_open_where_all_are_drawn(self) -> None:
         chance = np.repeat([0.98, 0.02], 50)
-        found = estimates.share(Stratum(100, chance, np.ones(100)), 0.95)
+        found = estimates.share(WeightedStratum(100, chance, np.ones(100)), 0.95)
         # As many are wrong as binomial draws of 0.02 say: 1.4 of 100, twice that either way.
         assert found.value == 0.5
         assert 0.02 < 0.5 - found.interval.low < 0.04
@@ -65,13 +65,13 @@ class TestShare:
             truth = rng.random(400) < 0.3
             found = (truth ^ (rng.random(400) < error)).astype(np.int64)
             chance = posteriors(found, 1 - found, np.zeros(400, np.int64), error)
-            ends = estimates.share(Stratum(400, chance, np.ones(400)), 0.95).interval
+            ends = estimates.share(WeightedStratum(400, chance, np.ones(400)), 0.95).interval
             covered += ends.low <= truth.mean() <= ends.high
         # Doubt of each video alone would make it hold in 78 % of them.
         assert 0.9 < covered / 200 < 0.99
 
     def test_people_who_know_nothing_leave_everything_open(self) -> None:
-        found = estimates.share(Stratum(50, np.full(50, 0.5), np.ones(50)), 0.95)
+        found = estimates.share(WeightedStratum(50, np.full(50, 0.5), np.ones(50)), 0.95)
         ends = found.interval.low, found.interval.high
         assert ends == pytest.approx((0.0, 1.0), abs=1e-6)
 
@@ -84,7 +84,7 @@ class TestShare:
             truth = rng.random(190) < 0.4
             days = np.split(truth, np.cumsum(sizes)[:-1])
             drawn = np.concatenate([rng.choice(of, 10, replace=False) for of in days])
-            ends = estimates.share(Stratum(190, drawn.astype(float), weight), 0.95).interval
+            ends = estimates.share(WeightedStratum(190, drawn.astype(float), weight), 0.95).interval
             covered += ends.low <= truth.mean() <= ends.high
         # Clopper's and Pearson's limits hold more than they say of so few.
         assert 0.94 < covered / 400 < 0.995
@@ -103,11 +103,11 @@ class TestShare:
         assert both.interval.high == pytest.approx(3 + 1000 * few.interval.high)
 
     def test_where_nothing_is_decided_nothing_is_known(self) -> None:
-        found = estimates.share(Stratum(10, np.zeros(0), np.zeros(0)), 0.95)
+        found = estimates.share(WeightedStratum(10, np.zeros(0), np.zeros(0)), 0.95)
         assert found == Estimate(None, Interval(0.0, 1.0))
 
     def test_a_stratum_of_which_nothing_is_decided_leaves_bounds(self) -> None:
-        empty = Stratum(1000, np.zeros(0), np.zeros(0))
+        empty = WeightedStratum(1000, np.zeros(0), np.zeros(0))
         known = estimates.total([stratum(20, 3, 20)], 0.95)
         both = estimates.total([stratum(20, 3, 20), empty], 0.95)
         assert both == Estimate(None, Interval(3.0, 1003.0))
@@ -116,14 +116,14 @@ class TestShare:
         assert estimates.recall(both, known) == Estimate(None, Interval(0.5, 1003 / 1006))
 
     def test_a_total_is_rounded_once_whatever_the_version_of_python(self) -> None:
-        tenth = Stratum(1, np.array([0.1]), np.ones(1))
+        tenth = WeightedStratum(1, np.array([0.1]), np.ones(1))
         assert estimates.total([tenth] * 10, 0.95).value == 1.0
 
     def test_unequal_weights_weigh_and_widen(self) -> None:
         weight = np.where(np.arange(40) < 20, 100.0, 900.0)
         chance = (np.arange(40) % 20 < 5).astype(float)
-        found = estimates.share(Stratum(20_000, chance, weight), 0.95)
-        even = estimates.share(Stratum(20_000, chance, np.full(40, 500.0)), 0.95)
+        found = estimates.share(WeightedStratum(20_000, chance, weight), 0.95)
+        even = estimates.share(WeightedStratum(20_000, chance, np.full(40, 500.0)), 0.95)
         assert found.value == pytest.approx(even.value) == pytest.approx(0.25)
         assert found.interval.high - found.interval.low > even.interval.high - even.interval.low
 

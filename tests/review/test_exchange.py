@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pipeline.errors import UserError
 from pipeline.review.agreement import Votes
 from pipeline.review.exchange import coop, fiftyone, frames, label_studio, spreadsheet
-from pipeline.review.exchange.entries import Entry, Terms
+from pipeline.review.exchange.entries import Entry, ExchangeTerms
 from pipeline.review.record import Record
-from pipeline.review.tasks import ALERT, QueuePlace, Task
+from pipeline.review.tasks import ALERT, QueuePlace, ReviewTask
 from tests.review.made import decision, queued, row
 
 FPS = 15.0
-TERMS = Terms(FPS, by="Bo")
+TERMS = ExchangeTerms(FPS, by="Bo")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def entries(record: Record) -> list[Entry]:
     ]
 
 
-def tasks(record: Record) -> dict[str, Task]:
+def tasks(record: Record) -> dict[str, ReviewTask]:
     return {task.name: task for _, _, task in record.places()}
 
 
@@ -269,7 +269,7 @@ class TestFiftyOne:
         ):
             assert said in str(error.value)
         with pytest.raises(UserError, match="give by=NAME"):
-            fiftyone.read(tmp_path / "set", tasks(record), Terms(FPS))
+            fiftyone.read(tmp_path / "set", tasks(record), ExchangeTerms(FPS))
 
 
 class TestCoop:
@@ -301,10 +301,10 @@ class TestCoop:
     def read(self, record: Record, folder: Path, *lines: dict[str, str]) -> list[Any]:
         path = folder / "decisions.jsonl"
         path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        return coop.read(path, tasks(record), Terms(FPS, key=self.public(folder)))
+        return coop.read(path, tasks(record), ExchangeTerms(FPS, key=self.public(folder)))
 
     def test_items_are_the_body_of_a_request(self, record: Record, tmp_path: Path) -> None:
-        coop.write(tmp_path / "items.json", entries(record), Terms(FPS, media="https://h/"))
+        coop.write(tmp_path / "items.json", entries(record), ExchangeTerms(FPS, media="https://h/"))
         items = json.loads((tmp_path / "items.json").read_text())["items"]
         first = record.places()[0][2]
         assert (items[0]["id"], items[0]["typeId"]) == (first.name, "discern_video")
@@ -326,7 +326,7 @@ class TestCoop:
         line = {"signature": base64.b64encode(signature).decode(), "body": text}
         path = tmp_path / "decisions.jsonl"
         path.write_text(f"{json.dumps(line, ensure_ascii=False)}\n", encoding="utf-8")
-        (one,) = coop.read(path, tasks(record), Terms(FPS, key=self.public(tmp_path)))
+        (one,) = coop.read(path, tasks(record), ExchangeTerms(FPS, key=self.public(tmp_path)))
         assert one.note == "first\u2028second\x85third"
 
     def test_a_wrong_signature_has_the_whole_refused(self, record: Record, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ class TestSpreadsheet:
     def edited(self, record: Record, folder: Path, *rows: dict[str, str]) -> Path:
         """The exported file with its first rows changed, as a spreadsheet saves it."""
         path = folder / "queue.csv"
-        spreadsheet.write(path, entries(record), Terms(FPS))
+        spreadsheet.write(path, entries(record), ExchangeTerms(FPS))
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
         for line, change in zip(lines, rows, strict=False):
@@ -415,7 +415,7 @@ class TestSpreadsheet:
         first = entries(record)[0]
         entry = replace(first, task=replace(first.task, name=name))
         path = tmp_path / "queue.csv"
-        spreadsheet.write(path, [entry], Terms(FPS, by="Bo"))
+        spreadsheet.write(path, [entry], ExchangeTerms(FPS, by="Bo"))
         with path.open(newline="", encoding="utf-8-sig") as file:
             (line,) = csv.DictReader(file)
         with pytest.raises(ValueError, match="could not convert"):

@@ -9,11 +9,11 @@ from typing import Any
 
 from pipeline.review import queueing, score_folder
 from pipeline.review.exchange import label_studio, spreadsheet
-from pipeline.review.exchange.entries import Entry, Terms
+from pipeline.review.exchange.entries import Entry, ExchangeTerms
 from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row
 
-TERMS = Terms(15.0)
+TERMS = ExchangeTerms(15.0)
 QUIET: dict[str, Any] = {"discharge": False, "discharges_s": ()}
 
 

@@ -170,7 +170,7 @@ class Binned:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class QuestionCalibration:
     """The calibration of one question about some examples.
 
     Where `reason` is given it cannot be told, and what stands below `reason` is empty.
@@ -203,7 +203,9 @@ class Calibration:
         return max(0.0, self.result("ece").known - self.null.mean)
 
 
-def judge_calibration(question: Question, num_bins: int, bootstrap: Bootstrap) -> Calibration:
+def judge_calibration(
+    question: Question, num_bins: int, bootstrap: Bootstrap
+) -> QuestionCalibration:
     """Set the probabilities of at least one example against what was so."""
     size, num_recordings = int(question.positive.size), int(question.clusters.max()) + 1
     said, was = float(question.probability.mean()), float(question.positive.mean())
@@ -215,7 +217,7 @@ def judge_calibration(question: Question, num_bins: int, bootstrap: Bootstrap) -
     elif size < MIN_EXAMPLES_A_BIN * num_bins:
         reason = f"needs {MIN_EXAMPLES_A_BIN * num_bins} examples, has {size}"
     if reason is not None:
-        return Calibration(size, num_recordings, said, was, reason, {}, None, 0.0, {})
+        return QuestionCalibration(size, num_recordings, said, was, reason, {}, None, 0.0, {})
     binned = Binned(question, num_bins)
     intervals, null = binned.intervals(bootstrap), binned.null(bootstrap)
     results = {name: _result(x, intervals[name]) for name, x in binned.values().items()}
@@ -230,7 +232,9 @@ def judge_calibration(question: Question, num_bins: int, bootstrap: Bootstrap) -
         "null_low": null.bins_low,
         "null_high": null.bins_high,
     }
-    return Calibration(size, num_recordings, said, was, None, results, null, binned.leaning(), bins)
+    return QuestionCalibration(
+        size, num_recordings, said, was, None, results, null, binned.leaning(), bins
+    )
 
 
 def _share_of(number: int) -> str:

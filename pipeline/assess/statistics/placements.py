@@ -19,7 +19,7 @@ from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacementAuroc:
     """An AUROC, and how it moves with the weight of each recording."""
 
     auroc: float
@@ -43,7 +43,7 @@ class Placed:
             return found.bounded_exactly(self.num_pairs, confidence, "pairs of recordings")
         return replace(found, interval=found.interval.within(0.0, 1.0))
 
-    def beyond(self, other: Placed, confidence: float) -> Measured:
+    def beyond(self, other: PlacementAuroc, confidence: float) -> Measured:
         """Measure how far this AUROC lies above another of the same C recordings."""
         variance = float(np.square(self.influence - other.influence).sum())
         num_units = min(self.num_units, other.num_units)
@@ -68,7 +68,7 @@ def place(
     clusters: IntArray,
     num_clusters: int,
     strata: IntArray | None = None,
-) -> Placed | None:
+) -> PlacementAuroc | None:
     """AUROC over the pairs of a positive and a negative, ties counting half.
 
     Args:
@@ -113,7 +113,7 @@ def place(
         taking_part.append(int(units))
         correction = np.sqrt(units / (units - 1)) if units > 1 else 1.0
         influence += correction * np.bincount(clusters[own], moved, num_clusters)
-    return Placed(
+    return PlacementAuroc(
         auroc, min(taking_part), _num_pairs(positive, clusters, strata, num_clusters), influence
     )
 

@@ -50,7 +50,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Group:
+class FootageGroup:
     """Numbers on real footage, or on imitations of it, against what is fictional."""
 
     num_examples: int
@@ -73,13 +73,13 @@ class Group:
 class RealFootage:
     """Numbers of both groups, and how far the first lies above the other."""
 
-    real: Group
-    imitations: Group
+    real: FootageGroup
+    imitations: FootageGroup
     difference: Measured
     """The AUROC of the origin on real footage less that on imitations, in the same resamples."""
 
     @property
-    def groups(self) -> tuple[Group, Group]:
+    def groups(self) -> tuple[FootageGroup, FootageGroup]:
         """Both, in the order of `GROUPS`."""
         return self.real, self.imitations
 
@@ -136,14 +136,14 @@ def by_recording(examples: Examples) -> Examples:
     )
 
 
-def _group(examples: Examples, group: str, bootstrap: Bootstrap) -> Group:
+def _group(examples: Examples, group: str, bootstrap: Bootstrap) -> FootageGroup:
     own, unrendered = members(examples, group), fictional(examples)
     rendered: BoolArray = (examples.origin != "real") & examples.rendered
     origin = Question(own, examples.p_real, examples.clusters)
     shooting = Question(own & examples.is_shooting, examples.score, examples.clusters)
     discharge = Question(examples.discharge, examples.p_discharge, examples.clusters)
     others = own & ~examples.is_shooting
-    return Group(
+    return FootageGroup(
         num_examples=int(own.sum()),
         num_recordings=int(np.unique(examples.clusters[own]).size),
         num_sources=len(set(examples.source[own])),

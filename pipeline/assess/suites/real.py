@@ -34,7 +34,7 @@ from pipeline.assess.statistics.questions import (
     CHANCE,
     FEWEST_RECORDINGS,
 )
-from pipeline.assess.statistics.real_footage import FOUND, GROUPS, Group, RealFootage
+from pipeline.assess.statistics.real_footage import FOUND, GROUPS, FootageGroup, RealFootage
 
 TITLE = "Real footage"
 
@@ -109,7 +109,7 @@ def _verdicts(part: JudgedSet, found: Mapping[str, RealFootage], first: bool) ->
     ]
 
 
-def _origin(name: str, part: JudgedSet, real: Group) -> Verdict:
+def _origin(name: str, part: JudgedSet, real: FootageGroup) -> Verdict:
     auroc = real.origin.auroc
     subject = f"{part.meaning}: telling real footage from fictional"
     note = wording.few_sources(real.num_sources)

@@ -28,7 +28,7 @@ Task = TypeVar("Task")
 
 
 @dataclass(frozen=True)
-class Found:
+class RankingResult:
     """Tells how well real files rank above fictional ones, and what that rests on."""
 
     against: str
@@ -48,10 +48,12 @@ class Point:
     num_files: int
     draw: int
     num_drawn_sources: int
-    found: Found
+    found: RankingResult
 
 
-def judge(log_odds: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]) -> list[Found]:
+def judge(
+    log_odds: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]
+) -> list[RankingResult]:
     """Judge files by their log odds of real, (F,); nothing where all are real or none is.
 
     Files that are NaN were not judged.
@@ -68,7 +70,7 @@ def judge(log_odds: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]
         ranking = metrics.Ranking(is_real[chosen], log_odds[chosen])
         counts = ranking.counts(np.ones((1, int(chosen.sum()))))
         found.append(
-            Found(
+            RankingResult(
                 against,
                 float(metrics.auroc(counts)[0]),
                 float(metrics.tpr_at_fpr(counts, MAX_FPR)[0]),

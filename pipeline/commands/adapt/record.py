@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.assess.page.adaptation import FileRow
 from pipeline.commands.adapt.footage import Own
-from pipeline.commands.adapt.judgement import MAX_FPR, Found, Point, judge
+from pipeline.commands.adapt.judgement import MAX_FPR, Point, RankingResult, judge
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.learn.data import origin_weight
@@ -164,7 +164,7 @@ def _range(values: Sequence[float]) -> dict[str, float]:
     return {"mean": math.fsum(values) / len(values), "least": min(values), "most": max(values)}
 
 
-def _plain(one: Found) -> dict[str, Any]:
+def _plain(one: RankingResult) -> dict[str, Any]:
     return {name: value for name, value in asdict(one).items() if name != "against"}
 
 

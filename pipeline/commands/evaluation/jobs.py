@@ -13,7 +13,7 @@ from pipeline.assess.deployment_report import Deployed
 from pipeline.assess.evidence import Evidence, Examined
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes
-from pipeline.assess.settings import Folders, Settings
+from pipeline.assess.settings import Folders, JudgingSettings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import threshold_choice
 from pipeline.commands import revisions
@@ -49,7 +49,7 @@ class Job:
     """What stands in for an operating point where there is no validation to choose it on."""
 
     def evidence(
-        self, scoring: SampleScoring, settings: Settings, deployed: Deployed | None
+        self, scoring: SampleScoring, settings: JudgingSettings, deployed: Deployed | None
     ) -> Evidence:
         """Everything that suites may look at."""
         point = self.earlier

@@ -68,10 +68,10 @@ def _score(path: Path, out: Path, cfg: ScoreApp) -> None:
     # Nor is it loaded for a listing or a folder that is refused.
     from pipeline.commands.score import batch, cost, printout
     from pipeline.commands.score.folder import Folder
-    from pipeline.commands.score.settings import Settings
+    from pipeline.commands.score.settings import ScoringSettings
 
     clean.remove_leftovers(Path(cfg.paths.work))
-    settings = Settings.of(cfg, found.folder)
+    settings = ScoringSettings.of(cfg, found.folder)
     for sentence in settings.says:
         log.info("score: %s", sentence)
     folder, costs = Folder(out, settings.made_by(found)), cost.Costs()

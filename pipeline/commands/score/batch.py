@@ -11,7 +11,7 @@ from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.folder import Folder
 from pipeline.commands.score.listing import Given, Listing
 from pipeline.commands.score.rows import Row
-from pipeline.commands.score.settings import Settings
+from pipeline.commands.score.settings import ScoringSettings
 from pipeline.store import executor
 
 
@@ -32,10 +32,10 @@ class Done:
 class _Part:
     number: int
     given: Sequence[Given]
-    settings: Settings
+    settings: ScoringSettings
 
 
-def score(listing: Listing, folder: Folder, settings: Settings, costs: Costs) -> Done:
+def score(listing: Listing, folder: Folder, settings: ScoringSettings, costs: Costs) -> Done:
     """Score all parts that are not there yet.
 
     Args:
@@ -53,7 +53,9 @@ def score(listing: Listing, folder: Folder, settings: Settings, costs: Costs) ->
     return done
 
 
-def _missing(listing: Listing, folder: Folder, settings: Settings, bar: tqdm) -> Iterator[_Part]:
+def _missing(
+    listing: Listing, folder: Folder, settings: ScoringSettings, bar: tqdm
+) -> Iterator[_Part]:
     blocks = executor.in_blocks(listing.rows(), settings.cfg.rows_per_part)
     for number, block in enumerate(blocks):
         if folder.has(number):
@@ -65,7 +67,7 @@ def _missing(listing: Listing, folder: Folder, settings: Settings, bar: tqdm) ->
 def _here(
     listing: Listing,
     folder: Folder,
-    settings: Settings,
+    settings: ScoringSettings,
     costs: Costs,
     done: Done,
     bar: tqdm,
@@ -85,7 +87,7 @@ def _here(
 def _on_cluster(
     listing: Listing,
     folder: Folder,
-    settings: Settings,
+    settings: ScoringSettings,
     costs: Costs,
     done: Done,
     bar: tqdm,

@@ -42,7 +42,7 @@ _LEAST_RATE = 1e-12
 
 
 @dataclass(frozen=True)
-class Chosen:
+class PassThreshold:
     """A threshold, and what it was chosen on.
 
     Attributes:
@@ -78,7 +78,7 @@ class Chosen:
 
 def choose(
     reports: Path, detector: Detector, point: OperatingPoint | str, miss_rate: float
-) -> Chosen | str:
+) -> PassThreshold | str:
     """The threshold of the cheap pass for a rate of misses, or why there is none.
 
     Args:
@@ -111,7 +111,7 @@ def choose(
         )
     threshold = min(point.choice.threshold, highest)
     num_missed = int((shootings < threshold - _SLACK).sum())
-    return Chosen(
+    return PassThreshold(
         threshold,
         miss_rate,
         num_shootings,
@@ -293,7 +293,7 @@ class CheapPass:
         return level < self._threshold - _SLACK
 
 
-def as_json(chosen: Chosen | None) -> Mapping[str, Any] | None:
+def as_json(chosen: PassThreshold | None) -> Mapping[str, Any] | None:
     """Return what is told of the cheap pass where it decides numbers."""
     if chosen is None:
         return None

@@ -10,11 +10,11 @@ import pyarrow as pa
 from pipeline import app
 from pipeline.commands.score import rows
 from pipeline.commands.score.listing import HASHES, SOURCE, Given
-from pipeline.commands.score.settings import Settings
+from pipeline.commands.score.settings import ScoringSettings
 from pipeline.config import ScoreApp
 
 
-def settings_of(*overrides: str) -> Settings:
+def settings_of(*overrides: str) -> ScoringSettings:
     """Settings to make `ScoreFiles` of, wherever that is; read them in the folder of a project.
 
     Args:
@@ -22,13 +22,13 @@ def settings_of(*overrides: str) -> Settings:
     """
     cfg = app.compose("score", *overrides)
     assert isinstance(cfg, ScoreApp)
-    return Settings.of(cfg, Path.cwd())
+    return ScoringSettings.of(cfg, Path.cwd())
 
 
 class ScoreFiles:
     """Scores the files that the rows of a table name; a process needs one of it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ScoringSettings) -> None:
         self._settings = settings
         # The engine has its own workers.
         self._run = replace(settings.cfg.run, executor="serial", num_workers=0, progress=False)

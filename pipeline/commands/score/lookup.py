@@ -24,7 +24,7 @@ _SLACK_S = 1.5
 """A hash a second tells ends no better."""
 
 
-class Lookup:
+class FileLookups:
     """Banks, with their items by the bytes of their files."""
 
     def __init__(self, opened: Sequence[Bank], cfg: ScoreApp) -> None:
@@ -40,7 +40,7 @@ class Lookup:
                     self._by_md5.setdefault(item.md5, []).append((bank, item))
 
     @classmethod
-    def open(cls, cfg: ScoreApp) -> Lookup:
+    def open(cls, cfg: ScoreApp) -> FileLookups:
         """Open the banks of a configuration.
 
         Raises:

@@ -17,9 +17,9 @@ from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.isolation import apart
 from pipeline.commands.score.listing import Given
-from pipeline.commands.score.lookup import Lookup
+from pipeline.commands.score.lookup import FileLookups
 from pipeline.commands.score.rows import Row
-from pipeline.commands.score.twins import Twins
+from pipeline.commands.score.twins import RecentRows
 from pipeline.config import Run
 from pipeline.detect.side_by_side import side_by_side
 from pipeline.footage import conversion
@@ -65,7 +65,7 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True)
-class Scoring:
+class PartScoring:
     """All that scoring a part needs.
 
     Attributes:
@@ -78,11 +78,11 @@ class Scoring:
     """
 
     places: FileAccess
-    lookup: Lookup
+    lookup: FileLookups
     scorer: Answering
     tombstones: Tombstones
     costs: Costs = field(default_factory=Costs)
-    known: Twins = field(default_factory=Twins)
+    known: RecentRows = field(default_factory=RecentRows)
 
     def rows(self, given: Iterable[Given], run: Run) -> Iterator[Row]:
         """The row of every file, in order.

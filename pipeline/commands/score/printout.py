@@ -14,7 +14,7 @@ from pipeline.commands.score import rows
 from pipeline.commands.score.file_access import REMEDIES
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.rows import Row
-from pipeline.commands.score.settings import Settings
+from pipeline.commands.score.settings import ScoringSettings
 from pipeline.config import Run, ScoreApp
 from pipeline.detect.alarm import Choice
 from pipeline.store import executor
@@ -41,7 +41,7 @@ def score(paths: Sequence[Path], cfg: ScoreApp) -> bool:
     Raises:
         UserError: there is no detector.
     """
-    settings = Settings.of(cfg, Path().resolve())
+    settings = ScoringSettings.of(cfg, Path().resolve())
     for sentence in settings.says:
         log.info("score: %s", sentence)
     all_rows = (Given(str(path), str(path.absolute())) for path in paths)

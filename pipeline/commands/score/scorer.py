@@ -16,7 +16,7 @@ from pipeline.commands.score.cheap_pass import CheapPass
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.rows import Row
-from pipeline.commands.score.witness import Seen, Witness
+from pipeline.commands.score.witness import ClipEvidence, Witness
 from pipeline.config import ClipFormat
 from pipeline.detect import scores
 from pipeline.detect.alarm import Choice
@@ -37,7 +37,7 @@ _OF_FILE = ("num_clips", "score", "p_real", "p_discharge", "predicted", "alert_s
 _PLACE = "listing"
 
 
-class Scorer:
+class FileScorer:
     """A detector that is asked about files, one at a time in each thread."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Scorer:
 
     def _all(self, index: IndexRow, clips: DecodedClips, made: Canonical, costs: Costs) -> Row:
         """Return what all of the detector says."""
-        seen, clip_s = Seen(), clips.clip_s
+        seen, clip_s = ClipEvidence(), clips.clip_s
         with costs.timed(cost.DETECTOR), self._witness.looking(seen):
             answers = self._answers(clips)
         in_streams = stream_scores(clips.table, answers, self._detector.card.memory, clip_s)

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from pipeline.commands.score import cheap_pass
-from pipeline.commands.score.cheap_pass import CheapPass, Chosen
+from pipeline.commands.score.cheap_pass import CheapPass, PassThreshold
 from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.listing import Listing
-from pipeline.commands.score.lookup import Lookup
-from pipeline.commands.score.part import Scoring
-from pipeline.commands.score.scorer import Scorer
+from pipeline.commands.score.lookup import FileLookups
+from pipeline.commands.score.part import PartScoring
+from pipeline.commands.score.scorer import FileScorer
 from pipeline.config import ScoreApp
 from pipeline.copies.banks import Bank
 from pipeline.detect import detector, operating_point
@@ -41,7 +41,7 @@ _KEYS = ("rows_per_part", "batch_size", "precision", "allow_private", "hosts", "
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScoringSettings:
     """Tells how a listing is scored; a task of a cluster takes it along.
 
     Attributes:
@@ -56,12 +56,12 @@ class Settings:
     cfg: ScoreApp
     folder: Path
     choice: Choice | None
-    chosen: Chosen | None
+    chosen: PassThreshold | None
     told: Mapping[str, Any]
     says: tuple[str, ...]
 
     @classmethod
-    def of(cls, cfg: ScoreApp, folder: Path) -> Settings:
+    def of(cls, cfg: ScoreApp, folder: Path) -> ScoringSettings:
         """Read what decides the scores.
 
         Raises:
@@ -71,7 +71,7 @@ class Settings:
         local = {n: str(Path(p).resolve()) for n, p in paths.items() if not storage.is_remote(p)}
         cfg = replace(cfg, paths=replace(cfg.paths, **local))
         # A wrong name of one is told before the detector is read.
-        opened = Lookup.open(cfg).banks
+        opened = FileLookups.open(cfg).banks
         loaded = _load(cfg)
         point = operating_point.read(Path(cfg.paths.reports), loaded.sha256)
         says, chosen = [], None
@@ -111,7 +111,7 @@ class Settings:
         """Return what the scores of a listing are told by."""
         return {**self.told, **listing.made_by}
 
-    def scoring(self) -> Scoring:
+    def scoring(self) -> PartScoring:
         """Load what a part is scored with; one for the process, however often it is asked for."""
         # One thread and one batch size are enough for the last bits to be the same.
         torch.set_num_threads(1)
@@ -120,10 +120,10 @@ class Settings:
             loaded, cfg = _READ.pop(_digest(self.told), None) or _load(self.cfg), self.cfg
             excluding = None if self.chosen is None else CheapPass(loaded, self.chosen.threshold)
             _LOADED.clear()
-            _LOADED[key] = Scoring(
+            _LOADED[key] = PartScoring(
                 FileAccess(self.folder, cfg),
-                Lookup.open(cfg),
-                Scorer(loaded, self.choice, excluding, cfg.batch_size),
+                FileLookups.open(cfg),
+                FileScorer(loaded, self.choice, excluding, cfg.batch_size),
                 forgotten(Path(cfg.paths.footage)),
             )
         return _LOADED[key]
@@ -131,7 +131,7 @@ class Settings:
 
 _READ: dict[str, Detector] = {}
 """The detector that settings were made with in this process, which need not be read again."""
-_LOADED: dict[str, Scoring] = {}
+_LOADED: dict[str, PartScoring] = {}
 
 
 def _load(cfg: ScoreApp) -> Detector:

@@ -11,7 +11,7 @@ from pipeline.commands.score.rows import Row
 _MOST_KNOWN = 4096
 
 
-class Twins:
+class RecentRows:
     """The rows of the latest files, by what they were made from, in bounded memory.
 
     What is made of equal bytes is equal, so that it changes no row whether one is known here.

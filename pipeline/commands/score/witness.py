@@ -20,7 +20,7 @@ Advance = Callable[..., tuple[Tensor, State]]
 
 
 @dataclass
-class Seen:
+class ClipEvidence:
     """Holds what was seen and heard while a detector was asked about some clips.
 
     Attributes:
@@ -62,7 +62,7 @@ class Witness:
             hearing.advance = self._followed(hearing.advance)  # type: ignore[method-assign]
 
     @contextmanager
-    def looking(self, seen: Seen) -> Iterator[None]:
+    def looking(self, seen: ClipEvidence) -> Iterator[None]:
         """Add to `seen` what the network sees in this thread meanwhile."""
         self._here.seen = seen
         try:

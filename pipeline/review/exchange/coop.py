@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from pipeline.errors import UserError
 from pipeline.footage.collection import ORIGINS
-from pipeline.review.exchange.entries import Checked, Entry, Terms, careful
-from pipeline.review.tasks import UNSURE, Decision, Task
+from pipeline.review.exchange.entries import Checked, Entry, ExchangeTerms, careful
+from pipeline.review.tasks import UNSURE, Decision, ReviewTask
 
 NAME = "coop"
 TYPE = "discern_video"
@@ -37,7 +37,7 @@ ACTIONS = {
 }
 
 
-def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
+def write(path: Path, entries: Sequence[Entry], terms: ExchangeTerms) -> None:
     """Write the body of `POST /api/v1/items/async/`."""
     items = [
         {
@@ -61,7 +61,7 @@ def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
+def read(path: Path, tasks: Mapping[str, ReviewTask], terms: ExchangeTerms) -> list[Decision]:
     """Read signed decisions, of which none is taken where a signature is wrong.
 
     Raises:

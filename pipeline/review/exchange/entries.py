@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
-from pipeline.live.guarding import Refused, name_of
+from pipeline.live.guarding import RefusedRequest, name_of
 from pipeline.review.tasks import (
     ANSWERS,
     FILE,
@@ -18,7 +18,7 @@ from pipeline.review.tasks import (
     VERDICTS,
     Decision,
     QueuePlace,
-    Task,
+    ReviewTask,
     is_text,
 )
 from pipeline.store import storage
@@ -36,13 +36,13 @@ class Entry:
 
     queue: int
     place: QueuePlace
-    task: Task
+    task: ReviewTask
     decisions: Sequence[Decision] = ()
     num_asked: int = 0
 
 
 @dataclass(frozen=True)
-class Terms:
+class ExchangeTerms:
     """Holds what an exchange hangs on.
 
     Attributes:
@@ -58,17 +58,17 @@ class Terms:
     by: str | None = None
     key: Path | None = None
 
-    def address(self, task: Task) -> str:
+    def address(self, task: ReviewTask) -> str:
         """Return where others find the video of a task."""
         return task.uri if storage.is_remote(task.uri) else f"{self.media}{task.uri}"
 
 
 @dataclass(frozen=True)
-class Format:
+class ExchangeFormat:
     """Tells how a tool's files are written and read; `asks` where it is given to ask people."""
 
-    write: Callable[[Path, Sequence[Entry], Terms], None]
-    read: Callable[[Path, Mapping[str, Task], Terms], list[Decision]]
+    write: Callable[[Path, Sequence[Entry], ExchangeTerms], None]
+    read: Callable[[Path, Mapping[str, ReviewTask], ExchangeTerms], list[Decision]]
     asks: bool
 
 
@@ -79,12 +79,12 @@ class Checked:
     Attributes:
         path: of the file.
         tasks: that may be decided, by their name.
-        by: as in `Terms`.
+        by: as in `ExchangeTerms`.
         form: name of the format.
     """
 
     path: Path
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, ReviewTask]
     by: str | None
     form: str
     found: list[Decision] = field(default_factory=list)
@@ -150,7 +150,7 @@ class Checked:
         name = (who or self.by or "").strip()
         try:
             name = name_of(name) if name else ""
-        except Refused as error:
+        except RefusedRequest as error:
             self.wrong(where, f"who decided is '{plain(name, _MOST_SHOWN)}': {error}")
         else:
             if not name:

@@ -20,11 +20,11 @@ from pipeline.review.exchange.entries import (
     DISCHARGE,
     Checked,
     Entry,
-    Terms,
+    ExchangeTerms,
     careful,
     read_json,
 )
-from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, answer_of
+from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, ReviewTask, answer_of
 
 NAME = "fiftyone"
 LABELS, DATA = "labels.json", "data.json"
@@ -37,7 +37,7 @@ _LEAST_S = 1.0
 _MOVED = 0.5
 
 
-def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
+def write(path: Path, entries: Sequence[Entry], terms: ExchangeTerms) -> None:
     """Write a folder: what was decided last of each task, else what the detector says of it."""
     path.mkdir(parents=True, exist_ok=True)
     labels = {entry.task.name: _labels(entry, terms.fps) for entry in entries}
@@ -74,7 +74,7 @@ def _labels(entry: Entry, fps: float) -> list[dict[str, Any]]:
     ]
 
 
-def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
+def read(path: Path, tasks: Mapping[str, ReviewTask], terms: ExchangeTerms) -> list[Decision]:
     """Read `labels.json`, or that of a folder.
 
     What the detector predicted decides nothing, nor does a decision that is as it was exported.

@@ -19,11 +19,11 @@ from pipeline.review.exchange.entries import (
     DISCHARGE,
     Checked,
     Entry,
-    Terms,
+    ExchangeTerms,
     careful,
     read_json,
 )
-from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, stamp
+from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, ReviewTask, stamp
 
 NAME = "label_studio"
 _TIMELINE, _VIDEO, _ORIGIN = "videoLabels", "video", "origin"
@@ -52,7 +52,7 @@ def configuration() -> str:
     )
 
 
-def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
+def write(path: Path, entries: Sequence[Entry], terms: ExchangeTerms) -> None:
     """Write tasks with what the detector predicts, and the configuration beside them.
 
     Raises:
@@ -67,7 +67,7 @@ def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
     path.with_suffix(_INTERFACE).write_text(configuration(), encoding="utf-8")
 
 
-def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
+def _task(entry: Entry, terms: ExchangeTerms) -> dict[str, Any]:
     task = entry.task
     stretches = [
         {
@@ -119,7 +119,7 @@ def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
     }
 
 
-def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
+def read(path: Path, tasks: Mapping[str, ReviewTask], terms: ExchangeTerms) -> list[Decision]:
     """Read the annotations of an export of Label Studio (JSON); those cancelled count as none.
 
     A stretch that the detector predicted is no time that a person told, unless it was changed.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
-from pipeline.review.exchange.entries import Checked, Entry, Terms
-from pipeline.review.tasks import Decision, Task, answer_of
+from pipeline.review.exchange.entries import Checked, Entry, ExchangeTerms
+from pipeline.review.tasks import Decision, ReviewTask, answer_of
 from pipeline.system.names import trimmed
 
 NAME = "csv"
@@ -28,7 +28,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[0-9]+(e[0-9]+)?")
 
 
-def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
+def write(path: Path, entries: Sequence[Entry], terms: ExchangeTerms) -> None:
     """Write a row a decision, and an empty one for each person who is still asked.
 
     In the empty ones stands who is to decide, where the export is for one person.
@@ -43,7 +43,7 @@ def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
                 writer.writerow([_safe(row[column]) for column in COLUMNS])
 
 
-def _about(entry: Entry, terms: Terms) -> dict[str, str]:
+def _about(entry: Entry, terms: ExchangeTerms) -> dict[str, str]:
     task, place = entry.task, entry.place
     proposed = task.moments if task.asks_times else ()
     return {
@@ -66,7 +66,7 @@ def _about(entry: Entry, terms: Terms) -> dict[str, str]:
     }
 
 
-def _decided(decision: Decision | None, terms: Terms) -> dict[str, str]:
+def _decided(decision: Decision | None, terms: ExchangeTerms) -> dict[str, str]:
     if decision is None:
         return {**dict.fromkeys(_DECIDED, ""), "who": terms.by or ""}
     return {
@@ -99,7 +99,7 @@ def _answers(one: Decision) -> tuple[str, bool | None, tuple[float, ...]]:
     return one.origin, one.discharge, one.discharges_s
 
 
-def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
+def read(path: Path, tasks: Mapping[str, ReviewTask], terms: ExchangeTerms) -> list[Decision]:
     """Read the decisions of a file; rows in which nothing is decided are read over.
 
     Raises:

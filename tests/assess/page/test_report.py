@@ -18,7 +18,7 @@ from pipeline.assess.evidence import (
     Examined,
     Figure,
     Gallery,
-    Picture,
+    ProtectedPreview,
     Section,
     Table,
     Verdict,
@@ -26,7 +26,7 @@ from pipeline.assess.evidence import (
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.page import contents
 from pipeline.assess.results import write_results
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import JudgingSettings
 from pipeline.detect.files import file_table
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.errors import UserError
@@ -34,7 +34,7 @@ from pipeline.footage.collection import IndexRow
 from tests.assess import toy
 
 HOSTILE = "<script>alert(1)</script><img src=https://example.com/x.png onerror=alert(2)>"
-SETTINGS = Settings(toy.FEW_RESAMPLES, num_bins=5, num_mistakes=2, previews="protected")
+SETTINGS = JudgingSettings(toy.FEW_RESAMPLES, num_bins=5, num_mistakes=2, previews="protected")
 PROVENANCE = contents.Provenance(
     config=f"collection: {HOSTILE}\n",
     model_card=json.dumps({"architecture": "</pre>" + HOSTILE}),
@@ -63,7 +63,7 @@ def suites(text: str = "plain") -> list[Examined]:
         caption=text,
     )
     spec = {"data": [{"x": [1, 2], "y": [3, 4]}], "layout": {"height": 200}}
-    picture = Picture("data:image/gif;base64,R0lGODlhAQABAAAAACw=", text, text, 96, 96)
+    picture = ProtectedPreview("data:image/gif;base64,R0lGODlhAQABAAAAACw=", text, text, 96, 96)
     section = Section(
         lead=text,
         verdicts=verdicts,

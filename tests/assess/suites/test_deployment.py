@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.assess import deployment_report as reports
-from pipeline.assess.deployment_report import Agreement, Deployed, Drift, Stratum
+from pipeline.assess.deployment_report import Agreement, Deployed, Drift, StratumCounts
 from pipeline.assess.evidence import Section, Table, Verdict
 from pipeline.assess.suites.deployment import deployment
 from pipeline.errors import UserError
@@ -30,8 +30,11 @@ def states(known: Deployed | None, **rest: Any) -> dict[str, str]:
     return {name: one.state for name, one in verdicts(known, **rest).items()}
 
 
-def strata(*, decided: int, num_rest: int) -> dict[str, Stratum]:
-    return {"alerted": Stratum(50, 40, decided), "rest": Stratum(9950, num_rest, num_rest)}
+def strata(*, decided: int, num_rest: int) -> dict[str, StratumCounts]:
+    return {
+        "alerted": StratumCounts(50, 40, decided),
+        "rest": StratumCounts(9950, num_rest, num_rest),
+    }
 
 
 def test_without_a_file_nothing_is_known_and_how_to_know_is_told() -> None:

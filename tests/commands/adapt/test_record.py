@@ -5,7 +5,7 @@ from pipeline.commands.adapt import judgement, record
 
 def test_the_curve_gives_mean_and_range_over_draws() -> None:
     points = [
-        judgement.Point(4, draw, 3, judgement.Found("all", auroc, 0.5, 2, 3, 5))
+        judgement.Point(4, draw, 3, judgement.RankingResult("all", auroc, 0.5, 2, 3, 5))
         for draw, auroc in enumerate((0.5, 0.75, 1.0))
     ]
     (told,) = record._curve(points)

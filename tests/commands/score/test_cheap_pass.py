@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.commands.score import cheap_pass, settings
 from pipeline.commands.score.answer_cache import AskedOnce
-from pipeline.commands.score.cheap_pass import CheapPass, Chosen
+from pipeline.commands.score.cheap_pass import CheapPass, PassThreshold
 from pipeline.commands.score.scorer import _table
 from pipeline.detect import operating_point, scores
 from pipeline.detect.alarm import SMOOTHINGS, Choice
@@ -32,7 +32,7 @@ from tests.commands.score.toy import (
 )
 
 
-def chosen(project: Path, miss_rate: float) -> Chosen | str:
+def chosen(project: Path, miss_rate: float) -> PassThreshold | str:
     detector = Detector.load(project / "models")
     point = operating_point.read(project / "reports", detector.sha256)
     return cheap_pass.choose(project / "reports", detector, point, miss_rate)
@@ -58,7 +58,7 @@ def test_the_threshold_keeps_to_the_rate_at_95_percent_and_loses_no_alert(
 ) -> None:
     write_evaluation(project, SHOOTINGS, [0.1, 0.15, 0.25, 0.95])
     found = chosen(project, miss_rate)
-    assert isinstance(found, Chosen)
+    assert isinstance(found, PassThreshold)
     assert found.threshold == pytest.approx(threshold, abs=1e-9)
     assert (found.num_missed, found.num_shootings) == (num_missed, 10)
     assert found.num_excluded == sum(level < threshold for level in (0.1, 0.15, 0.25, 0.95))
@@ -73,7 +73,7 @@ def test_a_rate_that_validation_cannot_show_excludes_nothing(project: Path) -> N
     assert "10 real shootings in validation cannot show" in said
     assert "at most 1 % are missed, for which it takes 299;" in said
     assert "miss_rate=0.259 is the least" in said
-    assert isinstance(chosen(project, 0.259), Chosen)
+    assert isinstance(chosen(project, 0.259), PassThreshold)
     assert isinstance(chosen(project, 0.258), str)
     for nothing in (0.0, 5e-324):
         assert "more than there can be" in str(chosen(project, nothing))
@@ -259,7 +259,7 @@ def test_files_below_the_threshold_are_never_seen_by_the_encoder(
 
 def test_the_settings_say_what_the_cheap_pass_was_chosen_on(project: Path) -> None:
     write_evaluation(project, [0.5, 0.6], [0.1])
-    found = settings.Settings.of(configured(project, "miss_rate=0.8"), project)
+    found = settings.ScoringSettings.of(configured(project, "miss_rate=0.8"), project)
     assert found.told["cheap_pass"] == {
         "threshold": pytest.approx(0.5),
         "miss_rate": 0.8,
@@ -276,6 +276,6 @@ def test_the_settings_say_what_the_cheap_pass_was_chosen_on(project: Path) -> No
 
 
 def test_how_exact_the_detector_is_decides_scores(project: Path) -> None:
-    found = settings.Settings.of(configured(project, "precision=bf16-mixed"), project)
+    found = settings.ScoringSettings.of(configured(project, "precision=bf16-mixed"), project)
     assert found.scoring().scorer._detector.precision == "bf16-mixed"
     assert found.told["settings"]["precision"] == "bf16-mixed"

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.commands.score import rows
 from pipeline.commands.score.frames import ScoreFiles
-from pipeline.commands.score.settings import Settings
+from pipeline.commands.score.settings import ScoringSettings
 from tests import ray_cluster
 from tests.commands.score.toy import (
     configured,
@@ -40,7 +40,7 @@ def test_a_frame_has_the_rows_of_a_listing(plain: Path) -> None:
     names = [*write_files(plain / "own", 2), "gone.mp4"]
     listing = write_listing(plain / "own" / "listing.csv", names)
     found = scored(plain, listing, "out")
-    files = ScoreFiles(Settings.of(configured(plain), plain / "own"))
+    files = ScoreFiles(ScoringSettings.of(configured(plain), plain / "own"))
     table = files(pa.table({"id": ["n0", "n1", "n2"], "uri": names}))
     assert table.schema.equals(rows.SCHEMA)
     assert table.to_pylist() == found
@@ -61,7 +61,7 @@ def test_ray_data_gives_the_rows_of_a_listing(plain: Path, ray: Any) -> None:
     names = [*write_files(plain / "own", 2), "gone.mp4"]
     listing = write_listing(plain / "own" / "listing.csv", names)
     found = scored(plain, listing, "out")
-    settings = Settings.of(configured(plain), plain / "own")
+    settings = ScoringSettings.of(configured(plain), plain / "own")
     frame = ray.data.from_arrow(pa.table({"id": ["n0", "n1", "n2"], "uri": names}))
     done = frame.map_batches(
         ScoreFiles,

@@ -20,7 +20,7 @@ from pipeline.commands.evaluation.scoring import SampleScoring
 from pipeline.commands.score import part
 from pipeline.commands.score.folder import Folder
 from pipeline.commands.score.listing import Given
-from pipeline.commands.score.twins import Twins
+from pipeline.commands.score.twins import RecentRows
 from pipeline.detect import operating_point
 from pipeline.detect.detector import Detector
 from pipeline.detect.operating_point import OperatingPoint
@@ -28,9 +28,9 @@ from pipeline.errors import UserError
 from pipeline.footage import foreign
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.footage.conversion import FileTask
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Scorer
+from pipeline.live.decoder import DecodingTask, decoded
+from pipeline.live.messages import StreamClip
+from pipeline.live.scoring import StreamScorer
 from pipeline.store.kept import Kept
 from tests.commands.score.toy import (
     CLIP,
@@ -95,11 +95,11 @@ def test_a_file_alerts_when_watch_would(project: Path) -> None:
     form = detector.card.clip
     watched: dict[str, list[tuple[float, float]]] = {}
     for name in names:
-        scorer = Scorer(detector)
+        scorer = StreamScorer(detector)
         watched[name] = [
             (one.start_s + form.num_frames / form.fps, scorer.score({name: one})[name].score)
-            for one in decoded(Task(own / name, form, limits, 4096), None)
-            if isinstance(one, Shown)
+            for one in decoded(DecodingTask(own / name, form, limits, 4096), None)
+            if isinstance(one, StreamClip)
         ]
     listing = write_listing(own / "listing.csv", names)
     write_evaluation(project, [0.9], [], threshold=0.0)
@@ -152,14 +152,14 @@ def test_files_of_equal_bytes_are_decoded_once(
         assert {n: v for n, v in row.items() if n not in own_alone} == {
             n: v for n, v in first.items() if n not in own_alone
         }
-    monkeypatch.setattr(Twins, "get", lambda *given: None)
+    monkeypatch.setattr(RecentRows, "get", lambda *given: None)
     decoded.clear()
     alone = scored(project, listing, "alone", "rows_per_part=1", "miss_rate=null")
     assert (len(decoded), alone) == (9, found)
 
 
 def test_of_many_files_the_latest_are_known() -> None:
-    known, given = Twins(most=2), Given("n", "there")
+    known, given = RecentRows(most=2), Given("n", "there")
     for name in ("a", "b"):
         known.put(name, {"id": name, "uri": name, "status": name})
     assert known.get("a", given) == {"id": "n", "uri": "there", "status": "a"}

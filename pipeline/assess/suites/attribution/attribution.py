@@ -22,7 +22,7 @@ from pipeline.assess.evidence import (
     Cell,
     Evidence,
     Gallery,
-    Picture,
+    ProtectedPreview,
     Section,
     Table,
     Verdict,
@@ -195,7 +195,7 @@ def _galleries(
     effects: Sequence[Effects],
 ) -> list[Gallery]:
     mode = evidence.settings.previews
-    pictures: dict[str, list[Picture]] = {}
+    pictures: dict[str, list[ProtectedPreview]] = {}
     for one, target, effect in zip(mistakes, targets, effects, strict=True):
         pictures.setdefault(one.kind, []).append(_picture(one, target, effect, mode))
     return [
@@ -209,14 +209,14 @@ def _galleries(
     ]
 
 
-def _picture(one: _Mistake, target: Target, effects: Effects, mode: str) -> Picture:
+def _picture(one: _Mistake, target: Target, effects: Effects, mode: str) -> ProtectedPreview:
     clip = one.part.clips.slice(one.number, 1).to_pylist()[0]
     said, actual = (wording.CLASS_NAMES[CLASSES[i]] for i in (one.said, one.actual))
     place = f"{clip['source']}, {clip['path']} at {clip['start_s']:.1f} s ({one.part.name})"
     frame = int(np.abs(effects.frames).argmax())
     where = f"{_where(effects.cells)}; frame {frame + 1} of {effects.frames.size} matters most"
     kept = "Blurred grey preview" if mode == "protected" else "Preview"
-    return Picture(
+    return ProtectedPreview(
         uri=previews.data_uri(heatmaps.draw(target.clip.frames, effects, mode)),
         alt=f"{kept} with a heat map. Said {said}, is {actual}; {where}.",
         caption=f"Said {said}, is {actual}; {where}. {place}",

@@ -22,7 +22,7 @@ from pipeline.assess.evidence import Evidence, Section, State, Verdict
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.calibration_error import Calibration, judge_calibration
+from pipeline.assess.statistics.calibration_error import QuestionCalibration, judge_calibration
 from pipeline.assess.statistics.false_discoveries import beyond_chance
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.summary import questions
@@ -259,7 +259,7 @@ def _metrics(
     return parts
 
 
-def _metrics_of(found: Calibration) -> dict[str, Any]:
+def _metrics_of(found: QuestionCalibration) -> dict[str, Any]:
     null = found.null
     return {
         "num_examples": found.num_examples,

@@ -9,7 +9,7 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, measured, text
 from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS
-from pipeline.assess.statistics.calibration_error import Calibration
+from pipeline.assess.statistics.calibration_error import QuestionCalibration
 from pipeline.assess.statistics.measured import Measured
 from pipeline.numbers.metrics import FloatArray
 
@@ -38,7 +38,7 @@ class Finding:
     question: str
     kind: str
     group: str
-    found: Calibration
+    found: QuestionCalibration
 
     @property
     def state(self) -> State:
@@ -155,7 +155,7 @@ _STATES: Mapping[State, str] = {
 }
 
 
-def _band(found: Calibration) -> Cell:
+def _band(found: QuestionCalibration) -> Cell:
     if found.null is None:
         return text(wording.DASH)
     low, high = wording.decimal(found.null.low), wording.decimal(found.null.high)

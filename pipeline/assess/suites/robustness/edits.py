@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import altered_clips, before_after
-from pipeline.assess.altered_clips import Change, Subset
-from pipeline.assess.before_after import ASKED, Asked, Pair
+from pipeline.assess.altered_clips import Change, ClipSubset
+from pipeline.assess.before_after import ASKED, Asked, PairedAuroc
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics.bootstrap import Bootstrap
@@ -41,7 +41,7 @@ class Effect:
 
     names: Names
     strength: str
-    pairs: Mapping[Asked, Pair]
+    pairs: Mapping[Asked, PairedAuroc]
     """AUROC before and after by question."""
     found: Measured | None
     """Share of real shootings above `Search.limit` after the edits; None without a limit."""
@@ -53,8 +53,8 @@ class Effect:
 class Search:
     """The edits tried, the clips they were tried on, and the effect of the worst on others."""
 
-    searched: Subset
-    confirmed: Subset
+    searched: ClipSubset
+    confirmed: ClipSubset
     limit: float | None
     """The threshold of `altered_clips.threshold`."""
     found: Measured | None
@@ -88,7 +88,7 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
     """
     chosen = altered_clips.subset(evidence.judged_sets[0], num_searched + num_confirmed)
     few = min(num_searched, len(chosen.rows) // 2)
-    searched, others = (Subset(chosen.part, rows) for rows in np.split(chosen.rows, [few]))
+    searched, others = (ClipSubset(chosen.part, rows) for rows in np.split(chosen.rows, [few]))
     for one in (searched, others):
         reason = _too_few(one) if few else "has no clips"
         if reason:
@@ -104,7 +104,7 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
     return Search(searched, others, limit, found, singles, pairs, edit, pair)
 
 
-def _too_few(chosen: Subset) -> str | None:
+def _too_few(chosen: ClipSubset) -> str | None:
     asked = questions(chosen.examples)
     reasons = (before_after.too_few(asked[one]) for one in ASKED)
     return next((reason for reason in reasons if reason), None)
@@ -121,7 +121,11 @@ def _singles() -> list[Wanted]:
 
 
 def _effects(
-    evidence: Evidence, chosen: Subset, wanted: Sequence[Wanted], limit: float | None, progress: str
+    evidence: Evidence,
+    chosen: ClipSubset,
+    wanted: Sequence[Wanted],
+    limit: float | None,
+    progress: str,
 ) -> list[Effect]:
     changes = {
         f"{' '.join(names)} {strength}": _change(names, strength) for names, strength in wanted

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.assess import altered_clips, before_after, wording
-from pipeline.assess.before_after import ASKED, Asked, Pair
+from pipeline.assess.before_after import ASKED, Asked, PairedAuroc
 from pipeline.assess.evidence import (
     Cell,
     Csv,
@@ -112,8 +112,8 @@ def run(evidence: Evidence) -> Section:
     )
 
 
-def _judge(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
-    def state(pair: Pair) -> State:
+def _judge(name: str, what: str, pairs: Mapping[Asked, PairedAuroc]) -> Verdict:
+    def state(pair: PairedAuroc) -> State:
         drop = pair.drop
         if pair.altered.ends.high < WORTH_HAVING:
             return "red"
@@ -238,7 +238,7 @@ def _strength_table(frozen: Variants) -> Table:
     )
 
 
-def _cells(pairs: Mapping[Asked, Pair]) -> list[Cell]:
+def _cells(pairs: Mapping[Asked, PairedAuroc]) -> list[Cell]:
     return [
         before_after.cell(result)
         for pair in pairs.values()

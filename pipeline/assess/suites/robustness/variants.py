@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import before_after
-from pipeline.assess.before_after import Asked, Pair
+from pipeline.assess.before_after import Asked, PairedAuroc
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.errors import UserError
@@ -26,7 +26,7 @@ from pipeline.transforms.registry import STRENGTHS
 class Variants:
     """Effects of variants on the answers."""
 
-    pairs: Mapping[str, Mapping[Asked, Pair]]
+    pairs: Mapping[str, Mapping[Asked, PairedAuroc]]
     """AUROC by strength and question, against the originals of the same clips."""
     num_clips: Mapping[str, int]
     """Number of clips by transform."""
@@ -64,7 +64,7 @@ def read(evidence: Evidence) -> Variants | None:
     rows = np.array([place[clip] for clip in table["clip_id"].to_pylist()])
     before = Examples.from_clips(originals.clips.take(rows))
     turned = before.predicted != evidence.variants.examples.predicted
-    pairs: dict[str, dict[Asked, Pair]] = {}
+    pairs: dict[str, dict[Asked, PairedAuroc]] = {}
     for strength in STRENGTHS:
         own = np.flatnonzero(strengths == strength)
         plain = Examples.from_clips(originals.clips.take(rows[own]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.assess import altered_clips, before_after, wording
-from pipeline.assess.altered_clips import Change, Subset
+from pipeline.assess.altered_clips import Change, ClipSubset
 from pipeline.assess.evidence import Csv, State, Table, Verdict, text
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics.bootstrap import Bootstrap
@@ -46,7 +46,7 @@ def overlays() -> dict[str, Change]:
 
 
 def flips(
-    chosen: Subset, after: Mapping[str, Examples], limit: float | None, bootstrap: Bootstrap
+    chosen: ClipSubset, after: Mapping[str, Examples], limit: float | None, bootstrap: Bootstrap
 ) -> Flips:
     """Shares of clips whose class, or side of a threshold, is another with the overlay.
 
@@ -75,7 +75,7 @@ def flips(
     return found
 
 
-def judge(flips: Flips, chosen: Subset) -> Verdict:
+def judge(flips: Flips, chosen: ClipSubset) -> Verdict:
     """Red where an overlay surely turns the class of more than 10 % of clips.
 
     Green where it turns at most 10 %, and surely at most 20 %.

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.assess import altered_clips, before_after, wording
-from pipeline.assess.before_after import ASKED, Asked, Pair
+from pipeline.assess.before_after import ASKED, Asked, PairedAuroc
 from pipeline.assess.evidence import (
     Cell,
     Csv,
@@ -175,9 +175,9 @@ def _still_fiction(plain: Examples, frozen: Examples) -> Examples:
 
 
 def _judge_destroyed(
-    name: str, what: str, pairs: Mapping[Asked, Pair], plain: str = _MUTE_CLIPS
+    name: str, what: str, pairs: Mapping[Asked, PairedAuroc], plain: str = _MUTE_CLIPS
 ) -> Verdict:
-    def state(pair: Pair) -> State:
+    def state(pair: PairedAuroc) -> State:
         kept = pair.beyond(_HALF)
         if kept.ends.high < 0 and pair.altered.ends.low <= 0.5:
             return "red"
@@ -187,15 +187,15 @@ def _judge_destroyed(
 
 
 def _judge_sound(
-    name: str, what: str, plain: Examples, after: Examples, pairs: Mapping[Asked, Pair]
+    name: str, what: str, plain: Examples, after: Examples, pairs: Mapping[Asked, PairedAuroc]
 ) -> Verdict:
     if np.allclose(plain.score, after.score, rtol=0, atol=_SAME_SCORE):
         return Verdict(name, "grey", f"{what} nothing changes: sound has no say in these clips.")
     return _judge_destroyed(name, what, pairs, before_after.PLAIN)
 
 
-def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
-    def state(pair: Pair) -> State:
+def _judge_alone(name: str, place: str, pairs: Mapping[Asked, PairedAuroc]) -> Verdict:
+    def state(pair: PairedAuroc) -> State:
         half, most = pair.beyond(_HALF), pair.beyond(_MOST)
         if half.ends.low > 0 and most.known >= 0:
             return "red"
@@ -204,15 +204,15 @@ def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     return before_after.judge(name, f"Seeing {place} alone,", pairs, state, _MUTE_CLIPS)
 
 
-def _judge_motion(pairs: Mapping[Asked, Pair]) -> Verdict:
-    def state(pair: Pair) -> State:
+def _judge_motion(pairs: Mapping[Asked, PairedAuroc]) -> Verdict:
+    def state(pair: PairedAuroc) -> State:
         return "green" if pair.drop.ends.low > 0 else "amber"
 
     what = "Seeing one frozen frame,"
     return before_after.judge("needs_motion", what, pairs, state, _MUTE_CLIPS)
 
 
-def _pair_figure(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Figure:
+def _pair_figure(pairs: Mapping[str, Mapping[Asked, PairedAuroc]]) -> Figure:
     first = next(iter(pairs.values()))
     groups = {
         question: [
@@ -229,7 +229,7 @@ def _pair_figure(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Figure:
     )
 
 
-def _pair_table(pairs: Mapping[str, Mapping[Asked, Pair]], num_clips: int) -> Table:
+def _pair_table(pairs: Mapping[str, Mapping[Asked, PairedAuroc]], num_clips: int) -> Table:
     first = next(iter(pairs.values()))
     nothing = text(wording.DASH)
     rows: list[list[Cell]] = [
@@ -259,7 +259,7 @@ def _pair_table(pairs: Mapping[str, Mapping[Asked, Pair]], num_clips: int) -> Ta
     )
 
 
-def _pair_csv(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Csv:
+def _pair_csv(pairs: Mapping[str, Mapping[Asked, PairedAuroc]]) -> Csv:
     rows = []
     for name, own in pairs.items():
         for asked, pair in own.items():

@@ -31,7 +31,7 @@ from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics import placements
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.placements import Placed
+from pipeline.assess.statistics.placements import PlacementAuroc
 from pipeline.assess.statistics.questions import (
     CHANCE,
     FEWEST_RECORDINGS,
@@ -50,9 +50,9 @@ class TwinComparison:
 
     other: str
     num_moments: int
-    ranking: Placed | None
+    ranking: PlacementAuroc | None
     """How often P(real) ranks the real clip above the other of the same moment."""
-    all_clips: Placed | None
+    all_clips: PlacementAuroc | None
     """How often P(real) ranks a real clip above another, over all clips of the two origins."""
     turns: Mapping[str, Measured]
     """Share of moments at which both differ, by decision on discharge."""
@@ -109,7 +109,7 @@ class TwinComparison:
 
 
 @dataclass(frozen=True)
-class Twins:
+class TwinMoments:
     """The moments of the judged parts that were found in several appearances."""
 
     rows: pa.Table
@@ -118,20 +118,20 @@ class Twins:
     """Comparisons by the origin that is set beside real footage."""
 
 
-def measure(evidence: Evidence) -> Twins:
+def measure(evidence: Evidence) -> TwinMoments:
     """Set twins of the judged parts against each other; no clip is read."""
     bootstrap = evidence.settings.bootstrap
     clips = pa.concat_tables([part.clips for part in judged_sources.parts(evidence)])
     clips = clips.filter(pc.is_valid(clips["discharge"]))
     examples, moments = Examples.from_clips(clips), _moments(clips)
     others = [origin for origin in origins_shown(examples.origin) if origin != "real"]
-    return Twins(
+    return TwinMoments(
         _rows(clips, examples, moments),
         {other: _compared(other, examples, moments, bootstrap) for other in others},
     )
 
 
-def judge(twins: Twins) -> Verdict:
+def judge(twins: TwinMoments) -> Verdict:
     """The gravest of the appearances that enough recordings show."""
     name = "reads_scenes"
     states = {other: one.state for other, one in twins.by_origin.items() if one.is_enough}
@@ -161,7 +161,7 @@ def judge(twins: Twins) -> Verdict:
     return Verdict(name, found.state, says)
 
 
-def table(twins: Twins) -> Table:
+def table(twins: TwinMoments) -> Table:
     """A row an appearance that is set beside the real one."""
     rows: list[list[Cell]] = [
         [
@@ -194,7 +194,7 @@ def table(twins: Twins) -> Table:
     )
 
 
-def summary(twins: Twins) -> dict[str, Any]:
+def summary(twins: TwinMoments) -> dict[str, Any]:
     """Return the numbers by origin, for `metrics.json`."""
     return {
         other: {
@@ -232,7 +232,7 @@ def _compared(
     chosen = either & np.isin(moments, both[both >= 0])
     number = np.unique(moments[chosen], return_inverse=True)[1].astype(np.int64)
 
-    def placed(own: BoolArray, strata: IntArray | None = None) -> Placed | None:
+    def placed(own: BoolArray, strata: IntArray | None = None) -> PlacementAuroc | None:
         return placements.place(
             real[own],
             examples.p_real[own],

@@ -37,13 +37,13 @@ from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.page.forest import ForestRow, forest
 from pipeline.assess.statistics.measured import Measured, as_json
-from pipeline.assess.statistics.placements import Placed
+from pipeline.assess.statistics.placements import PlacementAuroc
 from pipeline.assess.statistics.questions import (
     CHANCE,
     FEWEST_RECORDINGS,
 )
 from pipeline.assess.suites.sources import source_gaps
-from pipeline.assess.suites.sources.source_gaps import Floor, MeasuredFloor, Pair
+from pipeline.assess.suites.sources.source_gaps import Floor, MeasuredFloor, SourcePair
 from pipeline.footage.collection import ORIGINS
 from pipeline.numbers.intervals import reflected_percentiles
 from pipeline.numbers.metrics import FloatArray
@@ -146,7 +146,7 @@ def run(evidence: Evidence) -> Section:
 
 
 def _least_margin(
-    claim: Placed | None,
+    claim: PlacementAuroc | None,
     moved: FloatArray | None,
     floors: Sequence[Floor | None],
     confidence: float,
@@ -164,7 +164,7 @@ def _least_margin(
 
 
 def _margin(
-    claim: Placed | None, moved: FloatArray | None, floor: Floor | None, confidence: float
+    claim: PlacementAuroc | None, moved: FloatArray | None, floor: Floor | None, confidence: float
 ) -> Margin | None:
     """The claim, the floor and what lies between; None where one of them is missing."""
     if claim is None or moved is None or floor is None:
@@ -238,7 +238,7 @@ def _margin_table(margins: Mapping[str, Margin | None]) -> Table:
 
 
 def _pair_table(
-    pairs: Sequence[Pair], num_small: int, num_left_out: int, confidence: float
+    pairs: Sequence[SourcePair], num_small: int, num_left_out: int, confidence: float
 ) -> Table:
     listed = _furthest(pairs, _MAX_LISTED)
     shown = f" These are the {len(listed)} of {len(pairs):,} pairs furthest from 0.5."
@@ -269,17 +269,17 @@ def _pair_table(
     )
 
 
-def _furthest(pairs: Sequence[Pair], most: int) -> list[Pair]:
+def _furthest(pairs: Sequence[SourcePair], most: int) -> list[SourcePair]:
     """The pairs furthest from chance, in the order given."""
     order = sorted(range(len(pairs)), key=lambda i: _distance(pairs[i]), reverse=True)
     return [pairs[i] for i in sorted(order[:most])]
 
 
-def _distance(pair: Pair) -> float:
+def _distance(pair: SourcePair) -> float:
     return abs(pair.placed.auroc - CHANCE)
 
 
-def _figure(pairs: Sequence[Pair], confidence: float) -> list[Figure]:
+def _figure(pairs: Sequence[SourcePair], confidence: float) -> list[Figure]:
     if not pairs:
         return []
     furthest = _furthest(pairs, _MAX_DRAWN)
@@ -294,7 +294,7 @@ def _figure(pairs: Sequence[Pair], confidence: float) -> list[Figure]:
     return [Figure("Pairs of sources", forest(estimates, "AUROC", CHANCE), caption, wide=True)]
 
 
-def _rows(pairs: Sequence[Pair], confidence: float) -> pa.Table:
+def _rows(pairs: Sequence[SourcePair], confidence: float) -> pa.Table:
     rows = []
     for pair in pairs:
         result = pair.placed.judged(confidence)

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.placements import Placed, place
+from pipeline.assess.statistics.placements import PlacementAuroc, place
 from pipeline.assess.statistics.questions import (
     CHANCE,
     FEWEST_RECORDINGS,
@@ -55,13 +55,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SourcePair:
     """Two sources of one origin, and how often the first has the higher P(real)."""
 
     origin: str
     first: Source
     second: Source
-    placed: Placed
+    placed: PlacementAuroc
     """AUROC with the influence of the recordings of the first, then of the second."""
 
 
@@ -131,7 +131,7 @@ def large_sources(pool: Pool) -> tuple[list[Source], int, int]:
     return found, num_small, names.size - num_small - len(found)
 
 
-def pairs(pool: Pool, sources: Sequence[Source]) -> list[Pair]:
+def pairs(pool: Pool, sources: Sequence[Source]) -> list[SourcePair]:
     """Pair every two sources of the same origin that have clips to compare."""
     examples = pool.examples
     discharge = examples.discharge.astype(np.int64)
@@ -148,11 +148,11 @@ def pairs(pool: Pool, sources: Sequence[Source]) -> list[Pair]:
                 discharge[rows],
             )
             if placed is not None:
-                found.append(Pair(origin, first, second, placed))
+                found.append(SourcePair(origin, first, second, placed))
     return found
 
 
-def claim(pool: Pool, origin: str) -> Placed | None:
+def claim(pool: Pool, origin: str) -> PlacementAuroc | None:
     """Rank real footage above that of another origin by P(real)."""
     examples = pool.examples
     chosen = np.isin(examples.origin, ("real", origin))
@@ -166,7 +166,10 @@ def claim(pool: Pool, origin: str) -> Placed | None:
 
 
 def resample(
-    pool: Pool, pairs: Sequence[Pair], claims: Mapping[str, Placed | None], bootstrap: Bootstrap
+    pool: Pool,
+    pairs: Sequence[SourcePair],
+    claims: Mapping[str, PlacementAuroc | None],
+    bootstrap: Bootstrap,
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Move the AUROC of pairs (R, P) and of claims by each of R resamples of recordings."""
     moved_by: dict[str, tuple[Source, list[int], list[FloatArray]]] = {}

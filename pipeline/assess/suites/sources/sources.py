@@ -32,7 +32,7 @@ from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.judged_sources import NOTHING_TO_RANK, Pool, judged
 from pipeline.assess.page.forest import ForestRow, forest
 from pipeline.assess.statistics.measured import Measured, as_json
-from pipeline.assess.statistics.placements import Placed
+from pipeline.assess.statistics.placements import PlacementAuroc
 from pipeline.assess.statistics.questions import (
     ACCEPTABLE_DROP,
     CHANCE,
@@ -69,7 +69,7 @@ class _Source:
     num_examples: int
     num_recordings: int
     num_shootings: int
-    placed: Placed | None
+    placed: PlacementAuroc | None
 
     def judged(self, confidence: float) -> Measured:
         """Measure its AUROC."""

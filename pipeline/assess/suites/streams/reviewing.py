@@ -37,7 +37,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Load:
+class ReviewLoad:
     """A day of all streams, where one in `base_hours` hours shows a real shooting."""
 
     base_hours: int
@@ -59,7 +59,7 @@ class Load:
         }
 
 
-def load(outcome: Outcome, config: OperatingConfig, base_hours: int) -> Load:
+def load(outcome: Outcome, config: OperatingConfig, base_hours: int) -> ReviewLoad:
     """A day at an operating point, from what it does on some shootings.
 
     A stream raises no more than one false alert each refractory time, whatever rate short
@@ -75,11 +75,11 @@ def load(outcome: Outcome, config: OperatingConfig, base_hours: int) -> Load:
     right = [shootings * share for share in (1 - missed.known, found_least, found_most)]
     if rate.value is None:
         unknown = Range(None, None, None)
-        return Load(base_hours, shootings, unknown, unknown, unknown)
+        return ReviewLoad(base_hours, shootings, unknown, unknown, unknown)
     rates = (rate.value, rate.ends.low, rate.ends.high)
     wrong = [min(number * hours / PER_HOURS, most) for number in rates]
     alerts = [sum(both) for both in zip(wrong, right, strict=True)]
-    return Load(
+    return ReviewLoad(
         base_hours,
         shootings,
         Range(*alerts),

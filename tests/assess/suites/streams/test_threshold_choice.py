@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import JudgingSettings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import threshold_choice
 from pipeline.assess.suites.streams.outcome import Rate
@@ -61,7 +61,7 @@ def test_exactly_one_cost_is_stated() -> None:
         with pytest.raises(UserError, match=r"conf/evaluate.yaml: operating.*give one of them"):
             operating_point.cost_of(wrong)
         with pytest.raises(UserError, match="give one of them"):
-            Settings(BOOTSTRAP, 10, 8, "protected", wrong)
+            JudgingSettings(BOOTSTRAP, 10, 8, "protected", wrong)
 
 
 def test_minutes_of_reviewers_are_a_rate() -> None:
