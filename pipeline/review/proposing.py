@@ -21,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.hearing import HeardNet
-from pipeline.learn.networks.product import ProductNet, discharge_log_odds
+from pipeline.learn.networks.product import discharge_log_odds
 
 _WINDOW = 5
 """Frames that are looked at together: the one that flashes, and those that it stands out from."""
@@ -81,20 +81,20 @@ class Finder:
         Raises:
             UserError: its network does not tell a discharge frame by frame.
         """
-        network = detector.network
-        part = network.discharge if isinstance(network, ProductNet) else None
+        factors = detector.network.factors
+        part = None if factors is None else factors.discharge
         architecture = {} if part is None else dict(part.architecture())
-        if part is None or not isinstance(part, Streaming) or "window" not in architecture:
+        if factors is None or not isinstance(part, Streaming) or "window" not in architecture:
             raise UserError(
                 f"weights of the network '{detector.card.name}' do not tell when a firearm is "
                 "fired; train with model.name=flash"
             )
         short = rebuild(architecture | {"window": _WINDOW}, None)
-        short.load_state_dict(part.state_dict())
-        assert isinstance(short, Streaming) and isinstance(network, ProductNet)
-        self._short, self._scale = short.to(detector.device).eval(), network.discharge_scale
-        self._most = np.inf if network.most_seen is None else network.most_seen
-        self._hearing, self._device = network.hearing, detector.device
+        short.load_state_dict(factors.discharge.state_dict())
+        assert isinstance(short, Streaming)
+        self._short, self._scale = short.to(detector.device).eval(), factors.discharge_scale
+        self._most = np.inf if factors.most_seen is None else factors.most_seen
+        self._hearing, self._device = factors.hearing, detector.device
         self._fps = detector.card.clip.fps
 
     def curves(

@@ -34,8 +34,8 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
             adapting needs.
     """
     card, path = detector.card.everything, models / CARD
-    origin = getattr(detector.network, "origin", None)
-    if not isinstance(origin, OriginNet):
+    factors = detector.network.factors
+    if factors is None:
         raise UserError(
             f"{path}: the network '{detector.card.name}' has no encoder of its own, so "
             "that its answer on the origin cannot be refitted in seconds; embed and train with "
@@ -52,7 +52,7 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
     _check(card["data"], "footage", list, path, "data.")
     for row in card["data"]["footage"]:
         _check({"row": row}, "row", dict, path, "data.footage: a ")
-    return origin
+    return factors.origin
 
 
 def settings(detector: Detector, models: Path) -> TrainApp:

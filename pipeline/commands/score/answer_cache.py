@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.learn.networks.base import Network, State
-from pipeline.learn.networks.product import StreamingProductNet
+from pipeline.learn.networks.base import Network, State, Streaming
 
 Advance = Callable[..., tuple[Tensor, State]]
 
@@ -25,8 +24,8 @@ class AskedOnce:
     def __init__(self, network: Network) -> None:
         """Put itself before the parts of a network that follows streams; of others keep nothing."""
         self._here = threading.local()
-        if isinstance(network, StreamingProductNet):
-            parts: tuple[Any, Any] = network.discharge, network.hearing
+        if (factors := network.factors) is not None and isinstance(network, Streaming):
+            parts: tuple[Any, Any] = factors.discharge, factors.hearing
             for part in parts:
                 if part is not None:
                     part.advance = self._kept(part.advance)

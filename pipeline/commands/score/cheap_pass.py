@@ -30,7 +30,6 @@ from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.stream_scores import stream_scores
 from pipeline.learn.memory import Memory
 from pipeline.learn.networks.base import State, Streaming
-from pipeline.learn.networks.product import ProductNet, StreamingProductNet
 from pipeline.store.manifest import LONG
 
 _CONFIDENCE = 0.95
@@ -87,7 +86,7 @@ def choose(
         point: the operating point of that evaluation.
         miss_rate: share of real shootings that may be excluded, which validation has to show.
     """
-    if not isinstance(detector.network, ProductNet):
+    if detector.network.factors is None:
         return f"the network '{detector.card.name}' has no answer on the discharge alone"
     if isinstance(point, str):
         return point
@@ -209,8 +208,9 @@ class CheapPass:
     """The answer on the discharge alone of a detector that has one, and a threshold."""
 
     def __init__(self, detector: Detector, threshold: float) -> None:
-        assert isinstance(detector.network, ProductNet)
-        self._detector, self._network = detector, detector.network
+        factors = detector.network.factors
+        assert factors is not None
+        self._detector, self._factors = detector, factors
         self._threshold = threshold
 
     def of(
@@ -228,13 +228,13 @@ class CheapPass:
         """
         seen, heard = [], []
         # Where there is no sound nothing is heard, which takes no network to say.
-        hears = self._network.hearing is not None and bool(sounds.any())
+        hears = self._factors.hearing is not None and bool(sounds.any())
         state = self._begun()
         with torch.inference_mode():
             for start in range(0, len(frames), batch_size):
                 some = slice(start, start + batch_size)
                 logits, state = self._look(self._tensor(frames[some]), state)
-                seen.append(self._network.seen(logits).double().cpu())
+                seen.append(self._factors.seen(logits).double().cpu())
                 ratio = torch.zeros_like(seen[-1])
                 if hears:
                     ratio, state = self._listen(self._tensor(sounds[some]), state)
@@ -246,11 +246,12 @@ class CheapPass:
         return torch.from_numpy(values).to(self._detector.device)
 
     def _begun(self) -> State:
-        return self._network.start(1) if isinstance(self._network, StreamingProductNet) else {}
+        network = self._detector.network
+        return network.start(1) if isinstance(network, Streaming) else {}
 
     def _look(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (N, T, 4) or (N, 1, 4), and what is remembered."""
-        discharge = self._network.discharge
+        discharge = self._factors.discharge
         if not state:
             return discharge(clips)[:, None], state
         assert isinstance(discharge, Streaming)
@@ -259,7 +260,7 @@ class CheapPass:
 
     def _listen(self, sounds: Tensor, state: State) -> tuple[Tensor, State]:
         """Log likelihood ratios (N, T) or (N, 1), and what is remembered."""
-        hearing = self._network.hearing
+        hearing = self._factors.hearing
         assert hearing is not None
         if not state:
             return hearing(sounds)[:, None], state

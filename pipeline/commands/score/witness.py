@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.learn.networks.base import Network, State
-from pipeline.learn.networks.hearing import HeardNet
-from pipeline.learn.networks.origin import OriginNet
 
 Advance = Callable[..., tuple[Tensor, State]]
 
@@ -51,12 +49,12 @@ class Witness:
 
     def __init__(self, network: Network) -> None:
         self._here = threading.local()
-        origin, hearing = (getattr(network, name, None) for name in ("origin", "hearing"))
-        if isinstance(origin, OriginNet):
-            for number, part in enumerate(origin.encoder.each()):
-                if part.modality == "picture":
-                    part.register_forward_hook(self._saw(number))
-        if isinstance(hearing, HeardNet):
+        if (factors := network.factors) is None:
+            return
+        for number, part in enumerate(factors.origin.encoder.each()):
+            if part.modality == "picture":
+                part.register_forward_hook(self._saw(number))
+        if (hearing := factors.hearing) is not None:
             hearing.register_forward_hook(self._heard)
             # Of a stream nothing is told to a hook.
             hearing.advance = self._followed(hearing.advance)  # type: ignore[method-assign]

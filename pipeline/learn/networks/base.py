@@ -9,11 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from pipeline.config import ClipFormat, ModelConfig
+
+if TYPE_CHECKING:
+    from pipeline.learn.networks.hearing import HeardNet
+    from pipeline.learn.networks.origin import OriginNet
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,28 @@ class Network(nn.Module, ABC):
         They are kept in a file of their own, since many detectors have the same.
         """
         return {}
+
+    @property
+    def factors(self) -> Factors | None:
+        """The answers that its own is the product of; None where it gives one alone."""
+        return None
+
+
+class Factors(Protocol):
+    """The answers on the discharge and on the origin that a network is the product of."""
+
+    discharge: Network
+    """Answers on the discharge; what its logits say of the origin counts for nothing."""
+    discharge_scale: Tensor
+    """What the log odds of the discharge are multiplied by, a number."""
+    most_seen: float | None
+    """Log odds that pictures give for a discharge or against one at most; None for no bound."""
+    origin: OriginNet
+    hearing: HeardNet | None
+    """How much sound speaks for a discharge; None where nothing hears."""
+
+    def seen(self, logits: Tensor) -> Tensor:
+        """Logits (..., 4) of `discharge` to scaled and bounded log odds of a discharge, (...)."""
 
 
 State = dict[str, Tensor]

@@ -18,7 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.learn.networks.base import Network, NetworkFactory, Rebuilding, State, Streaming
+from pipeline.learn.networks.base import (
+    Factors,
+    Network,
+    NetworkFactory,
+    Rebuilding,
+    State,
+    Streaming,
+)
 from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
@@ -100,6 +107,11 @@ class ProductNet(Network):
         """The encoders of the origin and of sound, by the name of the module."""
         found: dict[str, nn.Module] = {"origin.encoder": self.origin.encoder}
         return found if self.hearing is None else found | {"hearing.encoder": self.hearing.encoder}
+
+    @property
+    def factors(self) -> Factors:
+        """The answers that it multiplies."""
+        return self
 
     def seen(self, logits: Tensor) -> Tensor:
         """Logits (..., 4) of the network of pixels to log odds of a discharge, (...)."""
