@@ -33,7 +33,7 @@ from pipeline.assess.page.report import without_pictures
 from pipeline.assess.results import write_results
 from pipeline.assess.settings import JudgingSettings
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.summary import Summary, headline
 from pipeline.commands.evaluation import jobs, outputs
 from pipeline.commands.evaluation.jobs import Job
@@ -43,7 +43,7 @@ from pipeline.detect import answers
 from pipeline.detect.detector import Detector
 from pipeline.learn.devices import device_of
 from pipeline.store import tracking, workdir
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def run(cfg: EvaluateApp) -> None:
     detector = Detector.load(Path(cfg.paths.models), device, cfg.factory)
     other = None if cfg.against is None else jobs.other_model(cfg, cfg.against, device)
 
-    with Kept(work, answers.STAGE) as kept:
+    with FinishedWork(work, answers.STAGE) as kept:
         scoring = SampleScoring.begin(cfg, detector, kept)
         job = jobs.job(scoring)
         evidence = job.evidence(scoring, settings, known)

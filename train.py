@@ -34,7 +34,7 @@ from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.store import features, tracking, workdir
 from pipeline.store.manifest import write_stats
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)

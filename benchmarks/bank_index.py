@@ -99,11 +99,11 @@ def ours(num: int, root: Path, rng: np.random.Generator) -> tuple[list[Cell], Ha
     start = time.perf_counter()
     bank = banks.read(root, "b")
     read_s = time.perf_counter() - start
-    hash_index.opened(root, bank)
+    hash_index.open_index(root, bank)
     built_s = time.perf_counter() - start - read_s
     before = resident_mb()
     start = time.perf_counter()
-    index = hash_index.opened(root, bank)
+    index = hash_index.open_index(root, bank)
     opened_s = time.perf_counter() - start
     known = np.ascontiguousarray(bank.hashes["pdq"])
     asked = queries(known, rng)
@@ -135,7 +135,7 @@ def added(
     with banks.writing(root, "b") as writer:
         name = f"{rng.integers(2**62):064x}"
         item = writer.add("b.mp4", "b", name, "", num_hashes / 4, new, NONE)
-    now = hash_index.opened(root, banks.read(root, "b", bank), index)
+    now = hash_index.open_index(root, banks.read(root, "b", bank), index)
     numbers, _ = now.near(new["pdq"][:60])
     assert numbers == [item.number]
     took_s, used_s = time.perf_counter() - start, time.process_time() - used

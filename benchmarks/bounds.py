@@ -27,7 +27,7 @@ from pipeline import app
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn.networks.product import ProductNet
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 SPLITS = ("val", "val_long", "test", "test_long", "unseen")
 MAX_FPR = 0.01

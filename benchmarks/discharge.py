@@ -35,7 +35,7 @@ from pipeline.detect.scores import Read
 from pipeline.errors import UserError
 from pipeline.learn.networks.product import ProductNet, discharge_log_odds
 from pipeline.learn.origin import Floats, Layer, OriginExamples, fit_layer
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 VIEWS = (8, 2)
 """Frames from one view of a clip of 16 to the next."""

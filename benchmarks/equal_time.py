@@ -19,7 +19,7 @@ from pipeline.learn.batch import Batch
 from pipeline.learn.data import PackedData
 from pipeline.store import video
 from pipeline.store.manifest import class_index
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from pipeline.store.sound import Samples
 
 # The schedule of rates follows the clock: places in it, not steps.

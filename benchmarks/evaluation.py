@@ -32,7 +32,7 @@ from pipeline.assess.suites.streams.threshold_choice import choose
 from pipeline.config import ClipFormat
 from pipeline.detect import scores
 from pipeline.store.manifest import ABSENT
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from pipeline.store.sound import num_samples
 
 LIMIT_S, LIMIT_GB, LIMIT_CLIPS = 60.0, 2.0, 100_000

@@ -40,7 +40,7 @@ from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.origin import Floats, Head, Layer, OriginExamples, fit_head, fit_layer, seen
 from pipeline.store import video, workdir
 from pipeline.store.manifest import read_manifest
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from pipeline.store.shards import read_clip
 
 MOST_CLIPS = 12

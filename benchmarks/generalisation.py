@@ -39,7 +39,7 @@ from pipeline.config import Paths, TrainConfig, tracked
 from pipeline.errors import UserError
 from pipeline.store import workdir
 from pipeline.store.manifest import MANIFEST
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 SPLITS = {"test": "new recordings", "unseen": "unseen sources"}
 Jobs = dict[tuple[str, int], Training]

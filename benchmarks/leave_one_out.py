@@ -24,7 +24,7 @@ from runs import MEASURES, cell, collection_clips, judged, markdown, packed_clip
 from pipeline import app
 from pipeline.config import Paths
 from pipeline.errors import UserError
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from pipeline.store.shards import link
 
 

@@ -46,7 +46,7 @@ from pipeline.learn.loader import Loader
 from pipeline.stages import pack
 from pipeline.store import manifest, video
 from pipeline.store.manifest import Clip
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from pipeline.store.shards import ShardWriter
 
 ORIGINAL_FPS = 30

@@ -175,7 +175,7 @@ def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
 
 def shown(printed: Printed, index: Index) -> dict[int, list[VideoStretch]]:
     """The stretches of a file that show items, by the number of the item."""
-    return candidates.shown(
+    return candidates.shown_items(
         index,
         np.concatenate([printed.times_ms, printed.part_times_ms]),
         np.concatenate([printed.hashes[:, 0], printed.part_hashes[:, 0]]),
@@ -324,7 +324,7 @@ def write_results(options: argparse.Namespace, work: Path, cfg: IngestApp) -> No
         ][: options.most]
     ]
     known = bank_of(items, work, cfg)
-    index = hash_index.opened(work, known)
+    index = hash_index.open_index(work, known)
     hours = sum(item.printed.duration_s for item in items) / 3600
     size = f"{len(items)} items of {hours:.2f} h with {len(known.hashes)} hashes"
     print(size, flush=True)

@@ -50,7 +50,7 @@ from pipeline.learn.networks.product import (
 from pipeline.learn.origin import Head, OriginExamples, fit_calibrated, training_examples
 from pipeline.store import features
 from pipeline.store.manifest import REAL_SHOOTING, read_manifest
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 Floats = NDArray[np.float64]
 Way = Callable[[Tensor], Tensor]

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from runs import BOOTSTRAP, markdown
 
 from pipeline.assess import wording
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import Question, judge, tpr_key
 from pipeline.engines.acoustics.render import resampled
 from pipeline.learn.encoders.waves import Resampler

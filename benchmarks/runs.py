@@ -42,7 +42,7 @@ from pipeline.store.manifest import (
     class_index,
     read_rejects,
 )
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 CONFIDENCE = 0.95
 BOOTSTRAP = Bootstrap(1000, CONFIDENCE, 0)

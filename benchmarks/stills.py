@@ -263,7 +263,7 @@ def main() -> None:
         root = Path(work)
         sources = bank_of(files, root, cfg)
         held = banks.read(root, "files")
-        index = hash_index.opened(root, held)
+        index = hash_index.open_index(root, held)
         some = written(sources, root)
         for edit, of_edit in some.items():
             told = looked_up(of_edit, sources, index, edit, cfg)
@@ -271,7 +271,7 @@ def main() -> None:
             by_width += [[edit, *row] for row in rows_by_width(told, options.seed)]
         edit = next(iter(EDITS))
         of_stills = bank_of_stills(some[edit], root, cfg)
-        in_stills = hash_index.opened(root, banks.read(root, "stills"))
+        in_stills = hash_index.open_index(root, banks.read(root, "stills"))
         paths = [source.path for source in sources]
         results = printed_files.printed(
             paths, matches.RATE_HZ, cfg, cfg.run, "files", with_changes=True

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.config import ClipFormat
 from pipeline.store import manifest
 from pipeline.store.manifest import ABSENT, CLASSES
-from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
+from pipeline.store.packed_samples import ENCODINGS, INDEX, INDEX_SCHEMA
 from pipeline.store.shards import RawWriter, shard_name
 
 PARTS = {"train": 1.0, "val": 0.25, "test": 0.25}

@@ -45,7 +45,7 @@ from pipeline.learn.data import PackedData
 from pipeline.learn.selection import History
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 PARTS = ("loop", "networks", "gpu")
 RACE = (

@@ -62,7 +62,7 @@ from pipeline.numbers import metrics
 from pipeline.stages import embed, pack
 from pipeline.store import features, manifest, workdir
 from pipeline.store.manifest import IS_DISCHARGE, Clip, File
-from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA, Packed
 
 ALL, DROPPED, BAGS, NAIVE = "all times", "windows dropped", "bags", "every window a discharge"
 PICTURES, BOTH = "pictures", "with sound"

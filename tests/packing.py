@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import ClipFormat
-from pipeline.store import features, manifest, packed, shards, sound, video, workdir
+from pipeline.store import features, manifest, packed_samples, shards, sound, video, workdir
 from pipeline.store.executor import in_blocks
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 NO_SOUND = {
     "sound": manifest.ABSENT,
@@ -49,7 +49,7 @@ def write_packed(
     for number, block in enumerate(blocks):
         part = folder / "part"
         part.mkdir()
-        name = shards.shard_name(number, packed.ENCODINGS[encoding])
+        name = shards.shard_name(number, packed_samples.ENCODINGS[encoding])
         raw = encoding == "raw"
         with shards.RawWriter(part) if raw else shards.ShardWriter(part, len(block)) as writer:
             for row, frames, heard in block:
@@ -69,7 +69,9 @@ def write_packed(
                 index.append({"rendered": False, **row, **place})
         next(part.iterdir()).rename(folder / name)
         part.rmdir()
-    pq.write_table(pa.Table.from_pylist(index, packed.INDEX_SCHEMA), folder / packed.INDEX)
+    pq.write_table(
+        pa.Table.from_pylist(index, packed_samples.INDEX_SCHEMA), folder / packed_samples.INDEX
+    )
     manifest.write_format(folder, clip)
     return folder
 

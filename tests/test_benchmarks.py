@@ -28,7 +28,7 @@ from pipeline.learn.data import PackedData
 from pipeline.learn.trainer import make_trainer
 from pipeline.stages import ingest
 from pipeline.store import manifest
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from tests.assess import toy
 from tests.commands.score.toy import CLIP
 from tests.conftest import write_collection

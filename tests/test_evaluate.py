@@ -27,7 +27,7 @@ from pipeline.learn import weights
 from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
 from pipeline.store import manifest, shards, video, workdir
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from tests import packing
 from tests.conftest import compose_below, write_collection
 from tests.learn.networks.nets import small_flash

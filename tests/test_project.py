@@ -40,7 +40,7 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline.store.cache",
     "pipeline.store.contents",
     "pipeline.store.executor",
-    "pipeline.store.kept",
+    "pipeline.store.finished_work",
     "pipeline.store.locks",
     "pipeline.store.output_files",
     "pipeline.store.reuse",

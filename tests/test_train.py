@@ -36,7 +36,7 @@ from pipeline.learn.networks.product import StreamingProductNet
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.stages import embed
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from pipeline.system import interrupts
 from tests.learn.encoders.tiny import write_checkpoint
 from tests.learn.networks.nets import FRAMEWISE

@@ -20,7 +20,7 @@ from pipeline.detect import scores
 from pipeline.numbers.metrics import IntArray, score_at_fpr
 from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from pipeline.store.video import Frames
 from pipeline.transforms import registry
 
@@ -119,7 +119,7 @@ def drawn(name: str, strength: float, **forced: Any) -> Change:
     """
 
     def change(clip: Sample, clip_id: str) -> Sample:
-        steps = [registry.drawn(name, generator(clip_id, name), strength, **forced)]
+        steps = [registry.draw_step(name, generator(clip_id, name), strength, **forced)]
         return replace(
             clip,
             frames=registry.apply(clip.frames, steps),

@@ -12,7 +12,7 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, State, Verdict, gravest_key
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import CHANCE, FEWEST_RECORDINGS, WORTH_HAVING, Question
 from pipeline.assess.statistics.summary import questions
 from pipeline.numbers import metrics

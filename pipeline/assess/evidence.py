@@ -18,7 +18,7 @@ from pipeline.assess.audit.facts import DataFacts, facts
 from pipeline.assess.deployment_report import Deployed
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Folders, JudgingSettings
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.summary import Summary, summarize
 from pipeline.config import ClipFormat
 from pipeline.detect import scores

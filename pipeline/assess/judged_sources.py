@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.placements import PlacementAuroc, place
 from pipeline.numbers.metrics import BoolArray, IntArray
 

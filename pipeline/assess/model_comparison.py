@@ -10,7 +10,7 @@ from pipeline.assess.evidence import Cell, Examined, Section, State, Table, Verd
 from pipeline.assess.judged_sets import JudgedSet, tables
 from pipeline.assess.statistics import paired_differences
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.paired_differences import Differences
 
 _JUDGED = ("shooting", "auroc")

@@ -19,7 +19,7 @@ from pipeline.assess.page import contents, findings, report
 from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.page.plots import write_csv, write_plots
 from pipeline.assess.settings import JudgingSettings
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.summary import headline
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import FILE as POINT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import (
     FALSE_POSITIVE_RATES,
     PARTIAL_AUROC,

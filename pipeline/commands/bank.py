@@ -25,13 +25,13 @@ from pipeline.copies import (
     sound_matching,
 )
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item, check_label
-from pipeline.copies.matches import told
+from pipeline.copies.matches import item_in_words
 from pipeline.copies.peers import DELTAS
 from pipeline.copies.records import sound_records
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 RATE_HZ = 4.0
 """Pictures of an item that are hashed a second at least, beside those that change: the few that are
@@ -78,7 +78,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
         def say_same(path: Path, item: Item) -> None:
             if by:
                 bank.judge(item.number, by, UPLOADED)
-            print(f"{_shown(path)}: the same bytes as {told(name, item)}")
+            print(f"{_shown(path)}: the same bytes as {item_in_words(name, item)}")
 
         new = []
         for path in paths:
@@ -120,7 +120,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 or sound_matching.can_match(narrow, narrow=True)
             )
             remark = _without_hash(result) if is_known else _ALONE
-            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{remark}")
+            print(f"{_shown(path)}: {item_in_words(name, item)}, {_size(item)}{remark}")
     print(f"{root / name}: {count(num_added, 'item')} added")
     if unusable:
         print("\n".join(unusable), file=sys.stderr)
@@ -169,7 +169,7 @@ def _remove(cfg: BankApp, name: str, number: str) -> None:
     item_number = _number(name, number)
     with banks.writing(Path(cfg.paths.banks), name) as bank:
         item = bank.remove(item_number)
-    print(f"{told(name, item)}: removed; no later answer names it")
+    print(f"{item_in_words(name, item)}: removed; no later answer names it")
 
 
 def _label(cfg: BankApp, name: str, number: str) -> None:
@@ -178,7 +178,7 @@ def _label(cfg: BankApp, name: str, number: str) -> None:
     item_number = _number(name, number)
     with banks.writing(Path(cfg.paths.banks), name) as bank:
         item = bank.label(item_number, cfg.label)
-    print(f"{told(name, item)}: has this label now")
+    print(f"{item_in_words(name, item)}: has this label now")
 
 
 def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
@@ -190,7 +190,7 @@ def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
         item = bank.judge(item_number, by, verdict)
         opinions = bank.log.opinions[item.number]
     said = "; ".join(f"{who}: {', '.join(sorted(what))}" for who, what in sorted(opinions.items()))
-    print(f"{told(name, item)}: {said or 'nobody says anything'}")
+    print(f"{item_in_words(name, item)}: {said or 'nobody says anything'}")
 
 
 def _compact(cfg: BankApp, name: str) -> None:
@@ -205,7 +205,7 @@ def _resume(cfg: BankApp, name: str, number: str) -> None:
     item = bank.items.get(_number(name, number))
     if item is None or not flood.release(Path(cfg.paths.work), flood.key_of(name, item)):
         raise UserError(f"{name} item {number}: not suspended; see discern bank show {name}")
-    print(f"{told(name, item)}: counts again, whatever it matches")
+    print(f"{item_in_words(name, item)}: counts again, whatever it matches")
 
 
 def _export(cfg: BankApp, name: str, folder: str) -> None:

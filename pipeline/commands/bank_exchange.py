@@ -23,7 +23,7 @@ from pipeline.copies.bank_log import UPLOADED
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of
 from pipeline.copies.exchange_lines import Label, Line, Opinion, Upload
 from pipeline.errors import UserError
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 LIST = "list"
 """The feed that items of lists are said to come from."""
@@ -102,7 +102,7 @@ def export_list(root: Path, name: str, path: str, kind: str, *, dry_run: bool) -
     Raises:
         UserError: there is such a file already.
     """
-    lines = list(hash_lists.written(banks.read(root, name), kind))
+    lines = list(hash_lists.list_lines(banks.read(root, name), kind))
     told = f"{path}: {count(len(lines), 'line')} of {kind}"
     if dry_run:
         return [f"{told} would be written"]

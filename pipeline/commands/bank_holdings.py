@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipeline.commands import tables
 from pipeline.copies import bank_compaction, banks, hash_index
-from pipeline.copies.matches import told, told_of
+from pipeline.copies.matches import item_in_words, told_of
 from pipeline.store.bank_matches import BANK_MATCHES
 
 
@@ -24,7 +24,7 @@ def items_with(sha256: str | None, root: Path) -> Iterator[str]:
         bank = banks.read(root, name)
         item = bank.with_bytes(sha256 or "")
         if item is not None:
-            yield f"{told(name, item)}{', which is harmless' * bank.is_negative}"
+            yield f"{item_in_words(name, item)}{', which is harmless' * bank.is_negative}"
 
 
 def matches_of(collection: str, path: str, clips: Path) -> Iterator[str]:
@@ -70,4 +70,4 @@ def removed(sha256s: Collection[str], root: Path, work: Path) -> Iterator[str]:
         if gone:
             bank_compaction.compact(root, name)
             hash_index.dropped(work, name)
-            yield from (told(name, item) for item in gone)
+            yield from (item_in_words(name, item) for item in gone)

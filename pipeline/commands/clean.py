@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pipeline.config import IngestApp
-from pipeline.store import kept, locks
+from pipeline.store import finished_work, locks
 
 _FOLDERS = ("adapt", "cache", "evaluate", "train")
 """Work that costs no more than time to do again: neither records of runs nor exports."""
@@ -29,7 +29,7 @@ def run(cfg: IngestApp) -> None:
     for leftover in work.glob(_REMOVED):
         shutil.rmtree(leftover)
     num_left = remove_leftovers(work)
-    removed, left = kept.remove_all(work)
+    removed, left = finished_work.remove_all(work)
     with locks.unclaimed(work) as is_free:
         for name in _FOLDERS:
             if not (work / name).is_dir():

@@ -16,10 +16,10 @@ from pipeline.copies import bank_files, banks, exchange_manifest, peers
 from pipeline.copies.bank_log import CONFIRMED, DISPUTED
 from pipeline.copies.banks import Bank
 from pipeline.copies.exchange_manifest import Manifest
-from pipeline.copies.matches import told
+from pipeline.copies.matches import item_in_words
 from pipeline.copies.peers import DELTAS, Peer
 from pipeline.errors import UserError
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MAX_SHOWN = 120
 
@@ -157,7 +157,7 @@ def _conflicts(bank: Bank) -> list[str]:
             if label != item.label
         ]
         if differ:
-            found.append(f"conflict: {told(bank.name, item)}: {'; '.join(differ)}")
+            found.append(f"conflict: {item_in_words(bank.name, item)}: {'; '.join(differ)}")
     return found
 
 

@@ -29,7 +29,7 @@ from pipeline.store.manifest import (
     read_format,
 )
 from pipeline.store.output_files import AUDIT
-from pipeline.store.packed import INDEX as PACKED_INDEX
+from pipeline.store.packed_samples import INDEX as PACKED_INDEX
 
 _MAX_LISTED = 20
 _SOUND_OFF = "sound is off (conf/ingest.yaml)"

@@ -24,7 +24,7 @@ from pipeline.learn.networks.base import Streaming
 from pipeline.store import storage, workdir
 from pipeline.store.manifest import CLASSES
 from pipeline.store.output_files import EXPORT
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from pipeline.store.sound import num_samples
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from pipeline.learn.classifier import Classifier, Diverged
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.trainer import make_trainer
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 LOWEST, HIGHEST = 1e-6, 1.0
 _NUM_STEPS = 100

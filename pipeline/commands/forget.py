@@ -17,9 +17,9 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import iter_index
 from pipeline.footage.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
 from pipeline.store import storage, workdir
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 from pipeline.store.manifest import FILES, MANIFEST
-from pipeline.store.packed import INDEX as PACKED_INDEX
+from pipeline.store.packed_samples import INDEX as PACKED_INDEX
 from pipeline.system.names import composed
 
 _NEXT = """Next:
@@ -58,7 +58,7 @@ def run(recording: str, cfg: IngestApp) -> None:
         print(f"Removed from a bank: {item}")
     for item in bank_holdings.shown_by(known, Path(cfg.paths.clips)):
         print(f"It shows or sounds like an item with other bytes, which stays: {item}")
-    with Kept(Path(cfg.paths.work), "ingest") as kept:
+    with FinishedWork(Path(cfg.paths.work), "ingest") as kept:
         num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))
     print(f"Removed from what is kept for later runs: {wording.count(num_pieces, 'piece')}")
     for folder in _evaluated({row.sha256 for row in stones}, Path(cfg.paths.work)):

@@ -21,9 +21,9 @@ from pipeline.copies.hash_index import Index
 from pipeline.copies.matches import (
     RATE_HZ,
     FileLookup,
+    item_in_words,
     set_aside_by_negatives,
     suspended,
-    told,
 )
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
@@ -31,7 +31,7 @@ from pipeline.footage.lookup import same_bytes
 from pipeline.footage.still_matches import has_stills, similar
 from pipeline.live import addresses
 from pipeline.store import workdir
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
 """Exit statuses of `match`."""
@@ -73,7 +73,7 @@ def run(*given: str, cfg: MatchApp) -> None:
     if not wanted:
         raise UserError(f"{root}: no bank there; make one with discern bank add NAME FILE")
     opened = [banks.read(root, name) for name in wanted]
-    indices = [hash_index.opened(Path(cfg.paths.work), bank) for bank in opened]
+    indices = [hash_index.open_index(Path(cfg.paths.work), bank) for bank in opened]
     brake = _Brake(opened, cfg)
     num_matched = num_failed = 0
     with _at_hand(given, local, cfg) as files:
@@ -157,8 +157,8 @@ class _Brake:
             self._reported.add(key)
             bank, item = self._items[key]
             print(
-                f"match: {told(bank, item)} is suspended, as {reasons[key]}; look at it, and then "
-                f"discern bank remove {bank} {item.number}, or discern bank resume {bank} "
+                f"match: {item_in_words(bank, item)} is suspended, as {reasons[key]}; look at it, "
+                f"and then discern bank remove {bank} {item.number}, or discern bank resume {bank} "
                 f"{item.number}, after which it counts whatever it matches",
                 file=sys.stderr,
             )

@@ -20,7 +20,7 @@ from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.trainer import make_trainer
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 NUM_STEPS = 300
 ENOUGH = 0.05

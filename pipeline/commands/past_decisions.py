@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.review import agreement, record
 from pipeline.review.record import Record
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MAX_SHOWN = 200
 

@@ -57,7 +57,7 @@ def printed(
     limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     tasks = [PrintTask(path, rate_hz, with_changes, limits, parts) for path in paths]
     for results in executor.map_blocks(
-        stills.printed,
+        stills.hash_still_or_video,
         executor.in_blocks(tasks, _BLOCK_FILES),
         run,
         title=title,

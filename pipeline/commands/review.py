@@ -33,7 +33,7 @@ from pipeline.review.exchange.entries import Entry, ExchangeFormat, ExchangeTerm
 from pipeline.review.queueing import Made
 from pipeline.review.record import Record
 from pipeline.review.tasks import QueuePlace, ReviewTask
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 FORMATS = {
     spreadsheet.NAME: ExchangeFormat(spreadsheet.write, spreadsheet.read, asks=False),

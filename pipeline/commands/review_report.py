@@ -17,7 +17,7 @@ from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
 from pipeline.review.score_folder import Scores
 from pipeline.system import disk
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MOST_SHOWN, _MAX_SHOWN = 10, 80
 _TOO_FEW = (

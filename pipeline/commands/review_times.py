@@ -42,7 +42,7 @@ from pipeline.review.proposing import Finder
 from pipeline.review.record import Record
 from pipeline.review.tasks import FILE, TIMES, Decision, Moment, QueuePlace, ReviewTask, name_of
 from pipeline.store import storage
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MOST = 5
 """Moments that are proposed of a file."""

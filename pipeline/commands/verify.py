@@ -25,7 +25,7 @@ from pipeline.commands import tables
 from pipeline.config import IngestApp
 from pipeline.errors import UserError
 from pipeline.store import storage, workdir
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MAX_NAME = 300
 

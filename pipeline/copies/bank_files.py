@@ -118,7 +118,7 @@ def sounds_name(generation: int) -> str:
 
 
 @contextmanager
-def opened(folder: Path, mode: str) -> Iterator[Any]:
+def open_items(folder: Path, mode: str) -> Iterator[Any]:
     """`items.jsonl` of a bank.
 
     Raises:
@@ -208,7 +208,7 @@ def read_log(folder: Path, before: Log | None = None) -> Log:
         UserError: there is no such bank, or lines are damaged or missing.
     """
     head = read_head(folder)
-    with opened(folder, "rb") as file:
+    with open_items(folder, "rb") as file:
         log = Log.parse(folder / ITEMS, file.read(), before)
     check_head(folder, head, log)
     return log

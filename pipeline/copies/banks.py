@@ -178,7 +178,7 @@ def writing(root: Path, name: str, *, create: bool = False) -> Iterator[Writer]:
         # The writer adds the head; one without lines would be taken for what is left of a bank.
         (folder / ITEMS).touch()
         bank_files.to_disk(folder)
-    with bank_files.opened(folder, "r+b") as file:
+    with bank_files.open_items(folder, "r+b") as file:
         is_alone = locks.locked(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Who compacted the bank since it was opened put another file in its place.
         if not is_alone or not os.path.samestat(os.fstat(file.fileno()), (folder / ITEMS).stat()):

@@ -20,7 +20,7 @@ from pipeline.copies.matching import VideoStretch
 Owners = NDArray[np.uint32]
 
 
-def shown(
+def shown_items(
     index: Index,
     times_ms: NDArray[np.uint32],
     hashes: NDArray[np.uint8],

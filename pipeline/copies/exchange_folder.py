@@ -75,7 +75,7 @@ def staged(folder: Path, number: int, delta: Delta) -> BinaryIO:
     digest = hashlib.sha256()
     with ExitStack() as opened:
         copy = opened.enter_context(tempfile.TemporaryFile())
-        file = opened.enter_context(exchange_manifest.opened(path))
+        file = opened.enter_context(exchange_manifest.open_regular(path))
         if os.fstat(file.fileno()).st_size != delta.num_bytes:
             raise refused(path, f"not the {delta.num_bytes} bytes that the manifest says")
         in_line = 0

@@ -128,7 +128,7 @@ def id_of(
     return digest.hexdigest()
 
 
-def written(line: Line) -> bytes:
+def as_line(line: Line) -> bytes:
     """A line as JSON, with its newline."""
     entry: dict[str, Any]
     match line:

@@ -139,7 +139,7 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:32]
 
 
-def signed(manifest: Manifest, key: Ed25519PrivateKey) -> bytes:
+def signed_lines(manifest: Manifest, key: Ed25519PrivateKey) -> bytes:
     """The two lines of a manifest."""
     line = json.dumps({"format": FORMAT, **asdict(manifest)}).encode()
     signature = base64.b64encode(key.sign(line)).decode()
@@ -158,7 +158,7 @@ def read(folder: Path, key: Ed25519PublicKey) -> Manifest:
             f"{path}: no such file; the sender has pushed nothing there yet, or this is not where "
             "it pushes to; nothing of it was taken"
         )
-    with opened(path) as file:
+    with open_regular(path) as file:
         content = file.read(MAX_MANIFEST_BYTES + 1)
     lines = content.split(b"\n")
     try:
@@ -209,7 +209,7 @@ def _none(path: Path) -> UserError:
     return UserError(f"{path}: no manifest; nothing of it was taken, so ask the sender for one")
 
 
-def opened(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     """A file that others may have put there: no link, no pipe and no device.
 
     Raises:

@@ -103,7 +103,9 @@ def said_so_far(manifest: Manifest, folder: Path) -> dict[str, PublishedItem]:
     return found
 
 
-def begun(sender: str, bank: str, category: str, folder: Path, key: Ed25519PrivateKey) -> Manifest:
+def open_manifest(
+    sender: str, bank: str, category: str, folder: Path, key: Ed25519PrivateKey
+) -> Manifest:
     """The manifest of a folder that one sends by; one that says nothing yet where there is none.
 
     Raises:
@@ -124,7 +126,7 @@ def begun(sender: str, bank: str, category: str, folder: Path, key: Ed25519Priva
 
 
 def _begun(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Manifest:
-    return begun(sender, bank.name, NEGATIVE if bank.is_negative else KNOWN, folder, key)
+    return open_manifest(sender, bank.name, NEGATIVE if bank.is_negative else KNOWN, folder, key)
 
 
 def send(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Exchanged:
@@ -144,7 +146,7 @@ def append(
 
     Args:
         lines: to be said.
-        manifest: as `begun` gives it.
+        manifest: as `open_manifest` gives it.
         folder: the exchange.
         key: to sign with.
 
@@ -155,7 +157,7 @@ def append(
     digest, num_bytes = hashlib.sha256(), 0
     with tempfile.TemporaryFile() as file:
         for line in lines:
-            text = exchange_lines.written(line)
+            text = exchange_lines.as_line(line)
             label = getattr(line, "label", "")
             too_long = len(text) > MAX_LINE_BYTES or len(label) > exchange_lines.MAX_LABEL
             if too_long or not is_label(label):
@@ -197,7 +199,7 @@ def _appended(
 
 
 def _sign(manifest: Manifest, folder: Path, key: Ed25519PrivateKey) -> None:
-    _replace(folder / MANIFEST, io.BytesIO(exchange_manifest.signed(manifest, key)))
+    _replace(folder / MANIFEST, io.BytesIO(exchange_manifest.signed_lines(manifest, key)))
 
 
 def _replace(path: Path, content: BinaryIO) -> None:

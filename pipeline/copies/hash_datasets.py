@@ -71,7 +71,7 @@ def _row(row: list[str], negative: bool) -> HashEntry | None:
         one = exchange_lines.prints_parsed(text)
         found = HashEntry(one.sha256, one.md5, one.hashes, one.sounds, one.narrow)
     elif kind in _TYPES:
-        found = hash_lists.listed(text, _TYPES[kind])
+        found = hash_lists.parse_entry(text, _TYPES[kind])
     else:
         return None
     words = sorted(tags.split())

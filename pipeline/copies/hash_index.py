@@ -93,7 +93,7 @@ class Index:
         return straight[first:end], mirror[first:end], self._owners[first:end]
 
 
-def opened(work: Path, bank: Bank, before: Index | None = None) -> Index:
+def open_index(work: Path, bank: Bank, before: Index | None = None) -> Index:
     """The index of a bank; what is missing of it is made, and what is of no use is removed.
 
     Where the work folder cannot be written, more is looked at one by one, with the same answers.

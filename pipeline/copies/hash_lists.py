@@ -73,7 +73,7 @@ def read(path: Path, kind: str) -> Iterator[HashEntry]:
                 try:
                     if len(line) > _MAX_LINE:
                         raise ValueError("too long")
-                    yield listed(text, kind)
+                    yield parse_entry(text, kind)
                 except (ValueError, RecursionError) as error:
                     raise UserError(
                         f"{path}, line {number}: no {kind}; nothing of the list was taken, so give "
@@ -83,7 +83,7 @@ def read(path: Path, kind: str) -> Iterator[HashEntry]:
         raise UserError(f"{path}: {error.strerror}; give a list of {kind}") from error
 
 
-def listed(text: str, kind: str) -> HashEntry:
+def parse_entry(text: str, kind: str) -> HashEntry:
     """What a hash of a kind says.
 
     Raises:
@@ -135,7 +135,7 @@ def mirrored(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.packbits(bits.reshape(len(hashes), -1)[:, ::-1], axis=1)
 
 
-def written(bank: Bank, kind: str) -> Iterator[str]:
+def list_lines(bank: Bank, kind: str) -> Iterator[str]:
     """The lines of a list of what was made here of a bank, each once."""
     seen: set[str] = set()
     for item in bank.items.values():

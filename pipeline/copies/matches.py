@@ -10,7 +10,7 @@ from pipeline.copies.chromaprint import ITEM_S, NARROW_HZ
 from pipeline.copies.matching import VideoStretch
 from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 RATE_HZ = 1.0
 """Pictures of a file that are looked up a second, as many as others exchange."""
@@ -79,7 +79,7 @@ class Match:
         return f"{'negative: ' * self.is_negative}{self._where()}{self._remarks()}"
 
     def _where(self) -> str:
-        item, stretch = told(self.bank, self.item), self.stretch
+        item, stretch = item_in_words(self.bank, self.item), self.stretch
         if stretch is None:
             return f"{item}: the same bytes"
         where = f"{stretch.start_s:.1f} to {stretch.end_s:.1f} s"
@@ -150,7 +150,7 @@ def set_aside_by_negatives(matches: Sequence[Match]) -> list[Match]:
 
 
 def _aside(match: Match, by: Sequence[Match]) -> Match:
-    named = ", ".join(dict.fromkeys(told(one.bank, one.item) for one in by))
+    named = ", ".join(dict.fromkeys(item_in_words(one.bank, one.item) for one in by))
     return replace(match, set_aside=f"does not count, as all of it is {named}")
 
 
@@ -179,7 +179,7 @@ def suspended(matches: Sequence[Match], reasons: Mapping[tuple[str, int], str]) 
     ]
 
 
-def told(bank: str, item: Item) -> str:
+def item_in_words(bank: str, item: Item) -> str:
     """An item in words."""
     return told_of(bank, item.number, item.name, item.label)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.footage.labels import UNLABELLED
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, Reject
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 CLUSTER_OF_UNSEEN = "cluster_of_unseen"
 """Why a clip with a label serves no split."""

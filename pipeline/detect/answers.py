@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.store.kept import Kept, Piece
+from pipeline.store.finished_work import FinishedWork, Piece
 
 STAGE = "score"
 """The name under which answers are kept in the work folder."""
@@ -32,7 +32,7 @@ class Answers:
     them, and the hash of the code that does it. Nothing is kept of an empty question.
     """
 
-    def __init__(self, kept: Kept | None = None, made_by: Sequence[Any] = ()) -> None:
+    def __init__(self, kept: FinishedWork | None = None, made_by: Sequence[Any] = ()) -> None:
         """Look for answers, and keep them.
 
         Args:

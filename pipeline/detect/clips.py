@@ -20,7 +20,7 @@ from pipeline.detect.side_by_side import side_by_side
 from pipeline.detect.stream_scores import files_of, stream_scores
 from pipeline.store import sound, video
 from pipeline.store.manifest import CLASSES, Clip, read_format, read_manifest
-from pipeline.store.packed import Packed, Sample
+from pipeline.store.packed_samples import Packed, Sample
 from pipeline.store.shards import read_clip, read_flac
 
 _AT_ONCE = 4

@@ -26,7 +26,13 @@ CODE = (
     "learn/memory.py",
     *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/model_card.py"),
     *("learn/networks", "learn/pixels.py", "learn/weights.py", "store/manifest.py"),
-    *("store/packed.py", "store/pcm.py", "store/shards.py", "store/sound.py", "store/video.py"),
+    *(
+        "store/packed_samples.py",
+        "store/pcm.py",
+        "store/shards.py",
+        "store/sound.py",
+        "store/video.py",
+    ),
 )
 """What decides an answer: the network, and what decodes the clips that it is asked about."""
 FULL, MIXED = "32-true", "bf16-mixed"

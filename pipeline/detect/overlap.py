@@ -14,7 +14,7 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.store import video
 from pipeline.store.manifest import Clip
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from pipeline.store.shards import RAW, read_clip
 
 LEARNED_FROM = ("train", "val")

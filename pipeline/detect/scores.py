@@ -19,7 +19,7 @@ from pipeline.detect.side_by_side import side_by_side
 from pipeline.errors import UserError
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip
 from pipeline.store.output_files import FILES as FILES
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
 

@@ -30,10 +30,10 @@ from pipeline.footage.lookup import same_bytes
 from pipeline.footage.printing import GRID_FPS, FilePrinter, Printed, PrintTask
 from pipeline.footage.sightings import FileOutcome, Key, Labelled, Sighting
 from pipeline.footage.still_matches import has_stills, similar
-from pipeline.store import executor, kept
+from pipeline.store import executor, finished_work
 from pipeline.store.bank_matches import BANK_MARK, BankMatch
-from pipeline.store.kept import Kept, Piece
-from pipeline.system.untrusted import plain
+from pipeline.store.finished_work import FinishedWork, Piece
+from pipeline.system.visible_text import plain
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Known:
                     f"conf/ingest.yaml: banks: {bank.name} is a negative bank, and what matches it "
                     "is harmless; name it under mark alone"
                 )
-        return cls([hash_index.opened(work, bank) for bank in opened], cfg) if opened else None
+        return cls([hash_index.open_index(work, bank) for bank in opened], cfg) if opened else None
 
     def converted(
         self,
@@ -119,14 +119,14 @@ class Known:
             for key, made in sandbox_work.each(conversion.convert, alone, len(alone), cfg, run):
                 yield key, FileOutcome(made)
 
-    def keep(self, name: str, task: FileTask, told_by: object, kept: Kept) -> None:
+    def keep(self, name: str, task: FileTask, told_by: object, kept: FinishedWork) -> None:
         """Keep what a file is told by, as `sightings.Sightings` has it."""
         assert isinstance(told_by, Printed | Unusable)
         if isinstance(told_by, Printed) or told_by.is_lasting:
             kept.write(self._name(name, task), _packed_up(told_by))
 
     def look_up(
-        self, tasks: Mapping[str, FileTask], kept: Kept, cfg: IngestConfig, run: Run
+        self, tasks: Mapping[str, FileTask], kept: FinishedWork, cfg: IngestConfig, run: Run
     ) -> None:
         """Look files up, as `sightings.Sightings` has it."""
         names = {name: self._name(name, task) for name, task in tasks.items()}
@@ -154,9 +154,9 @@ class Known:
     def _name(self, name: str, task: FileTask) -> str:
         """The name under which is kept what a file is told by, beside its clips."""
         settings = [asdict(task.limits), task.with_sound, PurePosixPath(task.path).suffix]
-        return kept.name_of(name, _made_by(), "look up", [*settings, self._with_changes])
+        return finished_work.name_of(name, _made_by(), "look up", [*settings, self._with_changes])
 
-    def _answer(self, kept: Kept, name: str) -> FileLookup | Unusable | None:
+    def _answer(self, kept: FinishedWork, name: str) -> FileLookup | Unusable | None:
         """Return what is found in the banks by what is kept of a file; None where nothing is."""
         printed = _read(kept, name)
         return similar(printed, self._indices) if isinstance(printed, Printed) else printed
@@ -240,7 +240,7 @@ def _printed(task: FileTask, *, with_changes: bool) -> Printed | Unusable:
     """Hash a file as `discern match` does; runs in the sandbox."""
     if task.refused is not None:
         return task.refused
-    return _told_by(task, lambda: printing.printed(_print_task(task, with_changes)))
+    return _told_by(task, lambda: printing.hash_file(_print_task(task, with_changes)))
 
 
 def _print_task(task: FileTask, with_changes: bool) -> PrintTask:
@@ -263,15 +263,15 @@ def _told_by(task: FileTask, work: Callable[[], Printed | Unusable]) -> Printed 
 
 @cache
 def _made_by() -> list[str | None]:
-    return kept.made_by(_CODE, _LIBRARIES)
+    return finished_work.made_by(_CODE, _LIBRARIES)
 
 
-def _is_usable(kept: Kept, name: str) -> bool:
+def _is_usable(kept: FinishedWork, name: str) -> bool:
     piece = kept.read(name)
     return piece is not None and "canonical" in piece.header
 
 
-def _read(kept: Kept, name: str) -> Printed | Unusable | None:
+def _read(kept: FinishedWork, name: str) -> Printed | Unusable | None:
     piece = kept.read(name) if name in kept else None
     return None if piece is None else _unpacked(piece)
 

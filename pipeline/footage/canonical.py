@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign, scenes, sound
 from pipeline.footage.exchangeable import FramePrinter, TimedPrint
-from pipeline.footage.windows import Window, WindowMaker, sampled
+from pipeline.footage.windows import Window, WindowMaker, sample_pictures
 from pipeline.store.manifest import ABSENT, DAMAGED, SILENT
 from pipeline.store.sound import num_samples
 
@@ -260,7 +260,7 @@ class _Divider:
         is_shown = False
         try:
             with foreign.refusing():
-                for sample in sampled(self._pictures):
+                for sample in sample_pictures(self._pictures):
                     is_shown = True
                     yield sample
         except foreign.DecodeError as error:

@@ -131,7 +131,7 @@ def check_index(folder: Path) -> int:
     try:
         mistakes += _header_mistakes(_header(index))
         if mistakes:
-            raise UserError(csvfile.told(index, mistakes))
+            raise UserError(csvfile.mistakes_in_words(index, mistakes))
         for line, row, row_mistakes in _rows(index):
             num_rows += 1
             mistakes += row_mistakes
@@ -153,7 +153,7 @@ def check_index(folder: Path) -> int:
     if not num_rows:
         mistakes.append("row 2: the index lists no file; add one row a file")
     if mistakes:
-        raise UserError(csvfile.told(index, mistakes))
+        raise UserError(csvfile.mistakes_in_words(index, mistakes))
     return num_rows
 
 

@@ -21,9 +21,9 @@ from pipeline.footage.exchangeable import TimedPrint
 from pipeline.footage.pictures import Box
 from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
-from pipeline.store import kept, storage
+from pipeline.store import finished_work, storage
 from pipeline.store.contents import Contents
-from pipeline.store.kept import Piece
+from pipeline.store.finished_work import Piece
 
 log = logging.getLogger(__name__)
 
@@ -187,25 +187,25 @@ def _is_encrypted(path: Path) -> bool:
 
 
 @cache
-def made_by() -> list[str | None]:
+def recipe_of() -> list[str | None]:
     """Return what decides about the clips of a file besides its bytes and the settings."""
-    return kept.made_by(_CODE, _LIBRARIES)
+    return finished_work.made_by(_CODE, _LIBRARIES)
 
 
-def name_of(task: FileTask, sha256: str, code: list[str | None]) -> str:
+def piece_name(task: FileTask, sha256: str, code: list[str | None]) -> str:
     """The name under which the clips of a file are kept.
 
     Args:
         task: what to make of it.
         sha256: of its bytes.
-        code: what `made_by` gives.
+        code: what `recipe_of` gives.
     """
     # Readers look at no more of a file's name.
     called = PurePosixPath(task.path).name
     called = called if _PATTERNS & set(called) else PurePosixPath(called).suffix
     shown = [task.as_shown, task.with_sound]
     settings = [asdict(task.clip), task.stride_frames, asdict(task.limits), *shown]
-    return kept.name_of(sha256, code, settings, called)
+    return finished_work.name_of(sha256, code, settings, called)
 
 
 def packed_up(result: Canonical | Unusable) -> Piece:

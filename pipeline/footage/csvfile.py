@@ -186,7 +186,7 @@ def _check_header(
         )
 
 
-def told(path: Path, mistakes: Sequence[str]) -> str:
+def mistakes_in_words(path: Path, mistakes: Sequence[str]) -> str:
     """All mistakes of a file as one message, a line each."""
     noun = "mistake" if len(mistakes) == 1 else "mistakes"
     return "\n  ".join([f"{path}: {len(mistakes)} {noun}", *mistakes])

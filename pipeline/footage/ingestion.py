@@ -25,7 +25,7 @@ from pipeline.footage.tombstones import Tombstones
 from pipeline.store import bank_matches, executor, manifest, workdir
 from pipeline.store.bank_matches import BankMatch
 from pipeline.store.contents import Contents, is_stand_in
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 from pipeline.store.manifest import (
     Clip,
     File,
@@ -90,9 +90,9 @@ def ingest(
     collections = listing.collections(roots, cfg, work)
 
     def listed() -> Iterator[ListedFile]:
-        return listing.listed(collections, cfg, work, as_shown=as_shown)
+        return listing.list_files(collections, cfg, work, as_shown=as_shown)
 
-    with Kept(work, "ingest") as kept:
+    with FinishedWork(work, "ingest") as kept:
         contents = Contents(work)
         found = _find(listed(), contents, kept, run, tombstones)
         num_new = _convert(listed(), found, contents, kept, cfg, run, tombstones, known)
@@ -120,10 +120,14 @@ def ingest(
 
 
 def _find(
-    listed: Iterator[ListedFile], contents: Contents, kept: Kept, run: Run, tombstones: Tombstones
+    listed: Iterator[ListedFile],
+    contents: Contents,
+    kept: FinishedWork,
+    run: Run,
+    tombstones: Tombstones,
 ) -> FilePieces:
     """Hash every file, and take from what is kept the files that were to be forgotten."""
-    found, made_by, gone = FilePieces(), conversion.made_by(), set(tombstones.sha256s)
+    found, made_by, gone = FilePieces(), conversion.recipe_of(), set(tombstones.sha256s)
     with ThreadPoolExecutor(max(1, run.num_workers)) as threads:
         for block in executor.in_blocks(listed, _FILES_HASHED_AT_ONCE):
             hashed = threads.map(partial(conversion.content_of, contents), [o.task for o in block])
@@ -138,7 +142,7 @@ def _find(
                 else:
                     if is_stand_in(content):
                         found.stand_ins[len(found.of_file)] = content
-                    found.of_file.append(conversion.name_of(one.task, content, made_by))
+                    found.of_file.append(conversion.piece_name(one.task, content, made_by))
     kept.forget(gone)
     return found
 
@@ -147,7 +151,7 @@ def _convert(
     listed: Iterator[ListedFile],
     found: FilePieces,
     contents: Contents,
-    kept: Kept,
+    kept: FinishedWork,
     cfg: IngestConfig,
     run: Run,
     tombstones: Tombstones,
@@ -210,14 +214,14 @@ def _keep(
     result: Canonical | Unusable,
     found: FilePieces,
     contents: Contents,
-    kept: Kept,
+    kept: FinishedWork,
     tombstones: Tombstones,
 ) -> None:
     name = found.of_file[number]
     assert isinstance(name, str)
     if isinstance(result, Canonical):
         # It may have changed since it was hashed, or have been hashed by its converter.
-        name = conversion.name_of(one.task, result.sha256, conversion.made_by())
+        name = conversion.piece_name(one.task, result.sha256, conversion.recipe_of())
         found.of_file[number] = name
         if number in found.stand_ins:
             contents.remember(found.stand_ins[number], result.sha256)
@@ -241,7 +245,7 @@ def _tasks(listed: Iterator[ListedFile], found: FilePieces) -> dict[str, FileTas
 
 
 def _results(
-    listed: Iterator[ListedFile], found: FilePieces, kept: Kept, cfg: IngestConfig, run: Run
+    listed: Iterator[ListedFile], found: FilePieces, kept: FinishedWork, cfg: IngestConfig, run: Run
 ) -> Iterator[tuple[ListedFile, Canonical | Unusable]]:
     for one, name in zip(listed, found.of_file, strict=True):
         if isinstance(name, Unusable):
@@ -253,7 +257,7 @@ def _results(
 
 
 def _made(
-    one: ListedFile, name: str, found: FilePieces, kept: Kept, cfg: IngestConfig, run: Run
+    one: ListedFile, name: str, found: FilePieces, kept: FinishedWork, cfg: IngestConfig, run: Run
 ) -> Canonical | Unusable:
     has_no_sound = name in found.soundless
     name = found.soundless.get(name, name)

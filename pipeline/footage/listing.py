@@ -93,7 +93,7 @@ def _check_rate(fps: float) -> None:
         )
 
 
-def listed(
+def list_files(
     collections: Sequence[Collection], cfg: IngestConfig, work: Path, *, as_shown: bool
 ) -> Iterator[ListedFile]:
     """Yield the files of collections in the order of their indexes."""

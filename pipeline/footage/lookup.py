@@ -31,7 +31,7 @@ def similar(printed: Printed, indices: Sequence[Index]) -> FileLookup:
     narrow = sound_records(printed.narrow_times_ms, printed.narrow_sounds)
     for index in indices:
         bank = index.bank
-        by_pictures = candidates.shown(
+        by_pictures = candidates.shown_items(
             index,
             np.concatenate([printed.times_ms, printed.part_times_ms]),
             np.concatenate([printed.hashes[:, 0], printed.part_hashes[:, 0]]),

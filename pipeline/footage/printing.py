@@ -95,7 +95,7 @@ class Printed:
     part_kinds: NDArray[np.uint8]
 
 
-def printed(task: PrintTask) -> Printed | Unusable:
+def hash_file(task: PrintTask) -> Printed | Unusable:
     """Hash the pictures of a file and its sound, or say why that cannot be done; in the sandbox.
 
     Pictures that damage touches are left out. A file that cannot be decoded to its end is known by

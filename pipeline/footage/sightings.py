@@ -11,7 +11,7 @@ from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.listing import ListedFile
 from pipeline.store.bank_matches import BankMatch
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 
 Key = TypeVar("Key")
 
@@ -86,7 +86,7 @@ class Sightings(Protocol):
             run: how to run.
         """
 
-    def keep(self, name: str, task: FileTask, told_by: object, kept: Kept) -> None:
+    def keep(self, name: str, task: FileTask, told_by: object, kept: FinishedWork) -> None:
         """Keep what was seen of a file beside the piece that holds its clips.
 
         Args:
@@ -97,7 +97,7 @@ class Sightings(Protocol):
         """
 
     def look_up(
-        self, tasks: Mapping[str, FileTask], kept: Kept, cfg: IngestConfig, run: Run
+        self, tasks: Mapping[str, FileTask], kept: FinishedWork, cfg: IngestConfig, run: Run
     ) -> None:
         """Look files up, by the names of the pieces that hold what became of them.
 

@@ -11,7 +11,13 @@ from pipeline.copies import stills
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matches import RATE_HZ, FileLookup, Match, set_aside_by_negatives, told
+from pipeline.copies.matches import (
+    RATE_HZ,
+    FileLookup,
+    Match,
+    item_in_words,
+    set_aside_by_negatives,
+)
 from pipeline.copies.matching import VideoStretch
 from pipeline.footage import lookup
 from pipeline.footage.printing import Printed
@@ -62,10 +68,11 @@ class StillMatch(Match):
             shown = f"{place.start_s:.1f} to {place.end_s:.1f} s show this picture"
         nearest = "" if at_s is None else f", nearest at {at_s:.1f} s"
         lowest, highest = stills.FALSE_IN_A_MILLION_95
+        mirrored = ", mirrored" if place.mirrored else ""
         return (
-            f"{told(self.bank, self.item)}: {shown}{nearest}{', mirrored' * place.mirrored}; one "
-            f"picture alone, distance {place.median_distance:g}: {stills.FALSE_IN_A_MILLION:,} in "
-            f"a million others are within {stills.MAX_DISTANCE} (95 %: {lowest:,} to {highest:,})"
+            f"{item_in_words(self.bank, self.item)}: {shown}{nearest}{mirrored}; one picture "
+            f"alone, distance {place.median_distance:g}: {stills.FALSE_IN_A_MILLION:,} in a "
+            f"million others are within {stills.MAX_DISTANCE} (95 %: {lowest:,} to {highest:,})"
         )
 
 

@@ -51,8 +51,8 @@ _SIZE = re.compile(r"Picture size (\d{1,10})x(\d{1,10})")
 _HARMFUL = ("mode=delete:type=31", "mode=delete:type=ICC_PROFILE")
 
 
-def printed(task: PrintTask) -> Printed | Unusable:
-    """Hash a file as `printing.printed` does, and a still by its one picture; in the sandbox.
+def hash_still_or_video(task: PrintTask) -> Printed | Unusable:
+    """Hash a file as `printing.hash_file` does, and a still by its one picture; in the sandbox.
 
     A still has a whole picture at the time 0, turned as its Exif says, and no parts: of one picture
     alone these are near others too often (docs/copies.md).
@@ -60,7 +60,7 @@ def printed(task: PrintTask) -> Printed | Unusable:
     head = _head(task.path)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF and _MADE_OF_OTHERS.search(head):
         return Unusable("still_format", "a HEIF or AVIF picture in tiles, of which one would show")
-    found = printing.printed(task)
+    found = printing.hash_file(task)
     if not isinstance(found, Unusable):
         return found
     if found.reason in ("container", "playlist") and _OF_A_STILL.match(found.detail):

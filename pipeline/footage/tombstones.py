@@ -76,7 +76,7 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
         if not row_mistakes:
             stones.add(Tombstone(composed(cell["recording"]), cell["path"], cell["sha256"]))
     if mistakes:
-        raise UserError(csvfile.told(path, mistakes))
+        raise UserError(csvfile.mistakes_in_words(path, mistakes))
     return sorted(stones)
 
 

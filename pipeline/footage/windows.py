@@ -49,7 +49,7 @@ class Window:
     marks: tuple[str, ...] = ()
 
 
-def sampled(shown: Iterable[foreign.ScreenFrame]) -> Iterator[scenes.SampledFrame]:
+def sample_pictures(shown: Iterable[foreign.ScreenFrame]) -> Iterator[scenes.SampledFrame]:
     """Pictures of a video for `scenes.divide`; each is reduced once, however long it is shown.
 
     Raises:

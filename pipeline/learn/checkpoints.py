@@ -15,9 +15,15 @@ from pipeline.errors import UserError
 from pipeline.learn import networks
 from pipeline.store import workdir
 from pipeline.store.features import Features
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
-_CODE = ("learn", "store/features.py", "store/packed.py", "store/shards.py", "store/video.py")
+_CODE = (
+    "learn",
+    "store/features.py",
+    "store/packed_samples.py",
+    "store/shards.py",
+    "store/video.py",
+)
 
 
 def run_key(

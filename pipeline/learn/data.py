@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import Bags, BagSampler, BalancedSampler, InOrder, Sampler
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, REAL_SHOOTING, class_index
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
 from pipeline.learn.sampler import Sampler
-from pipeline.store.packed import Packed, Samples
+from pipeline.store.packed_samples import Packed, Samples
 from pipeline.system import interrupts, sandbox
 
 _PREFETCH = 2

@@ -80,7 +80,7 @@ class Banks:
         for name in self._names:
             old = known.get(name)
             bank = banks.read(self._root, name, None if old is None else old.bank)
-            found.append(hash_index.opened(self._work, bank, old))
+            found.append(hash_index.open_index(self._work, bank, old))
         return found
 
     def _note_added(self, before: Sequence[Index]) -> None:

@@ -16,7 +16,7 @@ from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
 from pipeline.live.guarding import PAGE, Guard, RefusedRequest, file, sent
 from pipeline.live.metrics import Metrics
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 IDLE_S = 30.0
 """A watcher that was not at work for so long is not well."""

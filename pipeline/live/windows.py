@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign, scenes
-from pipeline.footage.windows import Window, WindowMaker, sampled
+from pipeline.footage.windows import Window, WindowMaker, sample_pictures
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _samples(
     num_zeros = 1
     try:
         with foreign.refusing():
-            for sample in sampled(source.pictures(fps)):
+            for sample in sample_pictures(source.pictures(fps)):
                 picture, why = sample.item, ""
                 if see is not None:
                     see(picture)

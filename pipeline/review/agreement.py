@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.review.record import Record
 from pipeline.review.tasks import UNSURE, Decision, QueuePlace, answer_of
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 SETTLED = 0.98
 """Probability beyond which nobody else is asked, one way or the other."""

@@ -23,7 +23,7 @@ from pipeline.review.calibration import PlattCalibration
 from pipeline.review.population import Population, numbers
 from pipeline.review.queueing import AS_IT_IS, Audit, Made
 from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, ReviewTask, name_of
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MOST_SHOWN = 80
 _DAY = len("2026-01-31")

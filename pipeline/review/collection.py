@@ -26,7 +26,7 @@ from pipeline.review.agreement import Votes, consensus
 from pipeline.review.record import Record
 from pipeline.review.tasks import FILE, Decision, ReviewTask
 from pipeline.store import storage
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 CHOSEN, DRAWN = "review-chosen", "review-audit"
 DECISIONS = "decisions.jsonl"

@@ -33,7 +33,7 @@ from pipeline.review.tasks import (
     is_text,
 )
 from pipeline.store import storage
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 NEEDED = ("starlette", "uvicorn")
 """Packages that the page is served with."""

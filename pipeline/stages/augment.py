@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.config import AugmentApp, AugmentConfig, ClipFormat
 from pipeline.errors import UserError
 from pipeline.store import manifest, sound, video, workdir
-from pipeline.store.kept import Kept, Piece, made_by, name_of
+from pipeline.store.finished_work import FinishedWork, Piece, made_by, name_of
 from pipeline.store.manifest import Clip
 from pipeline.store.reuse import Pieces
 from pipeline.store.shards import Extent, ShardWriter, read_clip, read_flac
@@ -94,7 +94,7 @@ def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
             many = int(rng.integers(1, min(draws[name].most, len(family)) + 1))
             for number in sorted(rng.permutation(len(family))[:many].tolist()):
                 strength = round(float(rng.uniform(0, draws[name].max_strength)), 4)
-                steps.append(registry.drawn(family[number].name, rng, strength))
+                steps.append(registry.draw_step(family[number].name, rng, strength))
     # A generator of their own, so that pictures are the same whatever is done to the sound.
     return {"seed": seed, "steps": steps + _sound_steps(np.random.default_rng([*seed, 1]), cfg)}
 
@@ -106,7 +106,7 @@ def _sound_steps(rng: np.random.Generator, cfg: AugmentConfig) -> list[dict[str,
     steps = []
     for number in sorted(rng.permutation(len(registry.SOUND))[:many].tolist()):
         strength = round(float(rng.uniform(0, cfg.sound.max_strength)), 4)
-        steps.append(registry.drawn(registry.SOUND[number].name, rng, strength))
+        steps.append(registry.draw_step(registry.SOUND[number].name, rng, strength))
     return steps
 
 
@@ -119,7 +119,7 @@ def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
         As `draw` does, with the `edit` and the name of its `strength`.
     """
     seed = [int(clip_id, 16)]
-    steps = [registry.drawn(edit, np.random.default_rng(seed), registry.STRENGTHS[strength])]
+    steps = [registry.draw_step(edit, np.random.default_rng(seed), registry.STRENGTHS[strength])]
     return {"seed": seed, "edit": edit, "strength": strength, "steps": steps}
 
 
@@ -139,7 +139,7 @@ def test_edit(clip_id: str, has_sound: bool) -> str:
     )
 
 
-def drawn(task: AugmentTask) -> dict[str, Any]:
+def variant_parameters(task: AugmentTask) -> dict[str, Any]:
     """The parameters of a variant."""
     if task.edit is None:
         return draw(task.clip.clip_id, int(task.name), task.cfg)
@@ -148,7 +148,7 @@ def drawn(task: AugmentTask) -> dict[str, Any]:
 
 def make_variant(task: AugmentTask) -> Variant:
     """Decode the pictures and the sound of a clip, transform them, encode them canonically."""
-    parameters = drawn(task)
+    parameters = variant_parameters(task)
     frames = video.decode(read_clip(task.clips_folder, task.clip))
     frames = registry.apply(frames, parameters["steps"])
     clip = task.format
@@ -215,7 +215,7 @@ def run(cfg: AugmentApp) -> None:
     def tasks() -> Iterator[AugmentTask]:
         return _tasks(table, clips_folder, cfg, clip_format)
 
-    with Kept(work, "augment") as kept:
+    with FinishedWork(work, "augment") as kept:
         pieces = Pieces(kept, _names(tasks()), tasks, make_piece, cfg.run, "augment")
         num_new = pieces.make(_VARIANTS_PER_BLOCK)
         with workdir.replacing(Path(paths.augmented), work, workdir.OUTPUTS["augment"]) as fresh:
@@ -235,7 +235,7 @@ def _names(tasks: Iterator[AugmentTask]) -> list[str]:
             digest = hashlib.sha256(read_clip(task.clips_folder, clip))
             digest.update(read_flac(task.clips_folder, clip) if clip.sound_size else b"")
             last = clip.clip_id, digest.hexdigest()
-        made_of = [last[1], clip.sound, clip.heard, drawn(task), asdict(task.format)]
+        made_of = [last[1], clip.sound, clip.heard, variant_parameters(task), asdict(task.format)]
         names.append(name_of(task.clip.file_sha256, code, made_of))
     return names
 

@@ -25,8 +25,8 @@ from pipeline.learn.encoders.views import features_of_views, first_view, num_vie
 from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.features import INDEX_SCHEMA, PICTURES, SOUND, FeatureFiles
-from pipeline.store.kept import Kept, Piece, made_by, name_of
-from pipeline.store.packed import Members, Packed, Samples
+from pipeline.store.finished_work import FinishedWork, Piece, made_by, name_of
+from pipeline.store.packed_samples import Members, Packed, Samples
 from pipeline.store.reuse import Pieces
 from pipeline.store.shards import Extent
 
@@ -177,7 +177,7 @@ def run(cfg: EmbedApp) -> None:
     if sounds is not None:
         wanted.append(sounds)
         counts["sounds"] = len(sounds.rows)
-    with Kept(work, "embed") as kept:
+    with FinishedWork(work, "embed") as kept:
         made = [kind.pieces(kept, packed, cfg, device) for kind in wanted]
         num_new = [pieces.make(cfg.block_samples) for pieces in made]
         with workdir.replacing(Path(paths.features), work, workdir.OUTPUTS["embed"]) as fresh:
@@ -230,7 +230,9 @@ class _Wanted(Generic[AnyTask]):
     """Makes the tasks, one a row."""
     work: Callable[[AnyTask], Piece]
 
-    def pieces(self, kept: Kept, packed: Packed, cfg: EmbedApp, device: str) -> Pieces[AnyTask]:
+    def pieces(
+        self, kept: FinishedWork, packed: Packed, cfg: EmbedApp, device: str
+    ) -> Pieces[AnyTask]:
         """The features, kept by the bytes of the sample, the encoder and the code."""
         sha256s = packed.index[self.kind.sha256].to_pylist()
         made_of = [made_by(_CODE, _LIBRARIES), self.made_of, device]

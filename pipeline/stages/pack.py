@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from pipeline.config import ClipFormat, PackApp
 from pipeline.errors import UserError
 from pipeline.store import executor, manifest, shards, sound, video, workdir
-from pipeline.store.kept import BLOCK_CARD, Kept, Piece, made_by, write_piece
+from pipeline.store.finished_work import BLOCK_CARD, FinishedWork, Piece, made_by, write_piece
 from pipeline.store.manifest import Clip
-from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
+from pipeline.store.packed_samples import ENCODINGS, INDEX, INDEX_SCHEMA
 from pipeline.store.shards import Extent, RawWriter, ShardWriter, read_clip, read_flac
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def run(cfg: PackApp) -> None:
         )
         return divided(clips, cfg.shard_samples)
 
-    with Kept(work, "pack") as kept:
+    with FinishedWork(work, "pack") as kept:
         how = [made_by(_CODE, _LIBRARIES), cfg.encoding, asdict(clip_format)]
         names = [_name(clips, how) for clips in clips_by_shard()]
         todo = {name for name in names if name not in kept}
@@ -188,7 +188,7 @@ def _sound(flac: bytes, clip: Clip, format_: ClipFormat) -> bytes:
 
 def _assemble(
     blocks: Iterable[tuple[str, Sequence[tuple[Path, Clip]]]],
-    kept: Kept,
+    kept: FinishedWork,
     fresh: Path,
     cfg: PackApp,
     clip_format: ClipFormat,

@@ -28,7 +28,7 @@ from pipeline.store import executor, manifest, workdir
 from pipeline.store.bank_matches import not_of_banks
 from pipeline.store.manifest import ABSENT, PRESENCES, Clip, File
 from pipeline.store.output_files import METRICS as METRICS
-from pipeline.store.packed import Members, Packed, Samples
+from pipeline.store.packed_samples import Members, Packed, Samples
 from pipeline.store.pcm import wave_of
 from pipeline.store.sound import SOUND_HZ
 

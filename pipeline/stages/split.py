@@ -35,7 +35,7 @@ from pipeline.design.composition import Composition
 from pipeline.design.unused_files import CLUSTER_OF_UNSEEN, UnusedFiles
 from pipeline.errors import UserError
 from pipeline.store import manifest, shards, video, workdir
-from pipeline.store.kept import Kept, Piece, made_by, name_of
+from pipeline.store.finished_work import FinishedWork, Piece, made_by, name_of
 from pipeline.store.manifest import CLASSES, EVERY_SPLIT, SPLITS, Clip
 from pipeline.store.output_files import AUDIT as AUDIT
 from pipeline.store.reuse import Pieces
@@ -133,7 +133,7 @@ def _read_parts(
     halves = np.empty((shape[0], 4, *shape[1:]), np.uint8)
     code = made_by(_CODE, _LIBRARIES)
     done = 0
-    with Kept(work, "split") as kept:
+    with FinishedWork(work, "split") as kept:
         names = [_name(file, code) for file in _files(folder)]
         pieces = Pieces(kept, names, partial(_files, folder), _parts_of, run, "split: parts")
         pieces.make(_FILES_PER_BLOCK)

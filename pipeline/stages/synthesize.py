@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import manifest, video, workdir
 from pipeline.store.contents import Contents
-from pipeline.store.kept import Kept, Piece, made_by
+from pipeline.store.finished_work import FinishedWork, Piece, made_by
 from pipeline.store.reuse import Pieces
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def run(cfg: SynthesizeApp) -> None:
     stats: dict[str, Any] = {}
     asked = {engine: _asked(engine, cfg) for engine in ENGINES}
     work = Path(cfg.paths.work)
-    with Kept(work, "synthesize") as kept:
+    with FinishedWork(work, "synthesize") as kept:
         with workdir.replacing(
             Path(cfg.paths.synthetic), work, workdir.OUTPUTS["synthesize"]
         ) as fresh:
@@ -177,7 +177,7 @@ def _asked(engine: str, cfg: SynthesizeApp) -> list[list[Draw]]:
 
 
 def _synthesize(
-    asked: Sequence[Sequence[Draw]], cfg: SynthesizeApp, kept: Kept, folder: Path
+    asked: Sequence[Sequence[Draw]], cfg: SynthesizeApp, kept: FinishedWork, folder: Path
 ) -> dict[str, Any]:
     """Write the collection of an engine, and return its statistics."""
     contents = Contents(Path(cfg.paths.work))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError, reading
 from pipeline.store import manifest, output_files, workdir
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from pipeline.config import Run
 from pipeline.errors import UserError
 from pipeline.store import executor
-from pipeline.store.kept import Kept, Piece
+from pipeline.store.finished_work import FinishedWork, Piece
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ Task = TypeVar("Task")
 class Pieces(Generic[Task]):
     """The pieces of tasks that are named by all that they are made from."""
 
-    kept: Kept
+    kept: FinishedWork
     names: Sequence[str]
     """Name of the piece of each task."""
     tasks: Callable[[], Iterable[Task]]

@@ -205,7 +205,7 @@ class DiscernExchange(
         same = [name for name, one in theirs.items() if _is_same(video, one)]
         name = same[0] if same else video.id
         with exchange_transfer.sent(collab.push, Path(tempfile.gettempdir())) as folder:
-            own = exchange_sending.begun(by, BANK, KNOWN, folder, key)
+            own = exchange_sending.open_manifest(by, BANK, KNOWN, folder, key)
             told = exchange_sending.said_so_far(own, folder).get(
                 name, exchange_sending.PublishedItem()
             )
@@ -292,7 +292,7 @@ def _video(kind: str, signal: str, label: str) -> Upload:
     kinds = {name: one for one, name in hash_lists.KINDS.items()}
     if kind not in (_MD5, _SHA256):
         raise NotImplementedError(f"no signals of {kind} are written back")
-    one = hash_lists.listed(signal, kinds[kind])
+    one = hash_lists.parse_entry(signal, kinds[kind])
     known = one.sha256, one.md5
     name = id_of(*known, one.hashes, one.sounds)
     return Upload(name, label, *known, 0.0, one.hashes, one.sounds)

@@ -47,7 +47,7 @@ def amount(rng: np.random.Generator, strength: float, low: float, high: float) -
     return round(float(low + (high - low) * strength * rng.uniform(0.75, 1)), 4)
 
 
-def signed(rng: np.random.Generator, strength: float, limit: float) -> float:
+def signed_amount(rng: np.random.Generator, strength: float, limit: float) -> float:
     """A value near ± `limit` × `strength`, of either sign."""
     return float(rng.choice([-1, 1])) * amount(rng, strength, 0, limit)
 

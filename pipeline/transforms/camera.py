@@ -20,7 +20,7 @@ from pipeline.transforms.base import (
     pick,
     radius_squared,
     seed,
-    signed,
+    signed_amount,
     smooth_paths,
     to_uint8,
     toned,
@@ -32,7 +32,7 @@ _LEVELS = np.arange(256) / 255
 
 
 def _draw_distortion(rng: np.random.Generator, strength: float) -> Parameters:
-    return {"coefficient": signed(rng, strength, 0.4)}
+    return {"coefficient": signed_amount(rng, strength, 0.4)}
 
 
 def _distort(frames: Frames, p: Mapping[str, Any]) -> Frames:
@@ -43,7 +43,7 @@ def _distort(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 
 def _draw_roll(rng: np.random.Generator, strength: float) -> Parameters:
-    return {"degrees": signed(rng, strength, 14)}
+    return {"degrees": signed_amount(rng, strength, 14)}
 
 
 def _roll(frames: Frames, p: Mapping[str, Any]) -> Frames:
@@ -56,9 +56,9 @@ def _roll(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 def _draw_exposure(rng: np.random.Generator, strength: float) -> Parameters:
     return {
-        "brightness": signed(rng, strength, 0.2),
-        "contrast": signed(rng, strength, 0.3),
-        "gamma": round(1 + signed(rng, strength, 0.3), 4),
+        "brightness": signed_amount(rng, strength, 0.2),
+        "contrast": signed_amount(rng, strength, 0.3),
+        "gamma": round(1 + signed_amount(rng, strength, 0.3), 4),
     }
 
 
@@ -71,10 +71,10 @@ def _expose(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 def _draw_colour(rng: np.random.Generator, strength: float) -> Parameters:
     return {
-        "saturation": round(1 + signed(rng, strength, 0.6), 4),
-        "hue": signed(rng, strength, 0.03),
-        "warmth": signed(rng, strength, 0.2),
-        "greenness": signed(rng, strength, 0.08),
+        "saturation": round(1 + signed_amount(rng, strength, 0.6), 4),
+        "hue": signed_amount(rng, strength, 0.03),
+        "warmth": signed_amount(rng, strength, 0.2),
+        "greenness": signed_amount(rng, strength, 0.08),
     }
 
 
@@ -139,7 +139,7 @@ def _vignette(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 def _draw_auto_exposure(rng: np.random.Generator, strength: float) -> Parameters:
     return {
-        "stops": signed(rng, strength, 1.6),
+        "stops": signed_amount(rng, strength, 1.6),
         "start_s": uniform(rng, 0, 0.5),
         "lag_s": uniform(rng, 0.08, 0.4),
     }

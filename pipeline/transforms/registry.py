@@ -58,7 +58,9 @@ EVERY: dict[str, Transform | SoundTransform] = {**TRANSFORMS, **SOUND_TRANSFORMS
 """Transforms of both kinds by name, in the order in which the world applies those of each."""
 
 
-def drawn(name: str, rng: np.random.Generator, strength: float, **forced: Any) -> dict[str, Any]:
+def draw_step(
+    name: str, rng: np.random.Generator, strength: float, **forced: Any
+) -> dict[str, Any]:
     """Draw a step that `apply` and `apply_to_sound` take.
 
     Args:

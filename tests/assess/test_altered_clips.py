@@ -9,7 +9,7 @@ import pytest
 from pipeline.assess import altered_clips
 from pipeline.assess.altered_clips import Change
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from pipeline.transforms.registry import TRANSFORMS
 from tests.assess import toy
 from tests.assess.toy import Source

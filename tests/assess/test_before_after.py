@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline.assess import before_after
 from pipeline.assess.before_after import PairedAuroc
 from pipeline.assess.examples import Examples
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers.intervals import Interval
 from tests.assess import toy
 from tests.assess.toy import FEW_RESAMPLES, Source

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.assess import wording
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers.intervals import Interval
 
 

@@ -17,7 +17,7 @@ from pipeline.config import ClipFormat
 from pipeline.detect import scores
 from pipeline.detect.scores import Model
 from pipeline.store.manifest import ABSENT
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from pipeline.store.sound import num_samples
 
 RENDERED = "rendered by Discern's body-camera renderer; staged"

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.commands import clean
 from pipeline.config import App
-from pipeline.store.kept import Kept, Piece
+from pipeline.store.finished_work import FinishedWork, Piece
 
 CLAIM = """
 import sys, time
@@ -24,7 +24,7 @@ with workdir.claimed("clips", Path(sys.argv[1])):
 
 
 def write_work(work: Path) -> None:
-    with Kept(work, "ingest") as keeping:
+    with FinishedWork(work, "ingest") as keeping:
         keeping.write("aa", Piece({}, [bytes(10_000_000)]))
     for name in ("train/key/last.ckpt", "wandb/offline-run-1/log", "onnx/models/clip.onnx"):
         (work / name).parent.mkdir(parents=True)

@@ -318,7 +318,7 @@ def test_a_manifest_of_another_key_is_refused_before_a_delta_is_fetched(
         us.add(pull=server.url("/theirs"))
         for key, why in (("us", "not signed with the key"), ("them", "1000000.000 MB are new")):
             manifest = Manifest("them", "b", "known", (delta,))
-            signed = exchange_manifest.signed(manifest, KEYS[key])
+            signed = exchange_manifest.signed_lines(manifest, KEYS[key])
             server.routes[f"/theirs/{MANIFEST}"] = servers.body(signed)
             assert why in us.fails("pull", allow_private=True)
         assert {path for path, _ in server.asked} == {f"/theirs/{MANIFEST}"}

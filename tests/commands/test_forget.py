@@ -21,9 +21,9 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import read_index, write_index
 from pipeline.footage.tombstones import FORGOTTEN, Tombstone, forgotten, read_tombstones
 from pipeline.stages import ingest
-from pipeline.store.kept import Kept, Piece, name_of
+from pipeline.store.finished_work import FinishedWork, Piece, name_of
 from pipeline.store.manifest import FILES, File, read_manifest, read_rejects, write_rows
-from pipeline.store.packed import INDEX, INDEX_SCHEMA
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA
 from pipeline.store.workdir import file_sha256
 from tests.commands.toy import ROOF, YARD, write_ingested, write_rest
 
@@ -189,7 +189,7 @@ def test_features_of_its_samples_go_at_once(cfg: Any, ingested: None) -> None:
     rows = [row | {"sha256": "d" * 64} for row in pq.read_table(index).to_pylist()]
     rows.append(rows[0] | {"recording": "web/other", "sha256": "e" * 64})
     pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), index)
-    with Kept(Path(cfg.paths.work), "embed") as kept:
+    with FinishedWork(Path(cfg.paths.work), "embed") as kept:
         names = [name_of(digit * 64, "encoder") for digit in "de"]
         for name in names:
             kept.write(name, Piece({}))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline.config import ClipFormat, Paths
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File, Reject
-from pipeline.store.packed import INDEX, INDEX_SCHEMA
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA
 from tests.packing import NO_SOUND
 from tests.rows import clip_row
 

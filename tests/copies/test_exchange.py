@@ -444,7 +444,7 @@ def lines_sent(folder: Path, lines: list[Any], **more: Any) -> None:
 
 
 def sign(folder: Path, **told: Any) -> None:
-    (folder / MANIFEST).write_bytes(exchange_manifest.signed(Manifest(**told), KEY))
+    (folder / MANIFEST).write_bytes(exchange_manifest.signed_lines(Manifest(**told), KEY))
 
 
 def edited(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:

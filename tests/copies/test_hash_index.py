@@ -46,7 +46,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_the_index_finds_what_a_look_at_every_hash_finds(tmp_path: Path) -> None:
     bank = bank_of(1000, removed=(7,))
-    index, every = hash_index.opened(tmp_path, bank), Index(bank, [])
+    index, every = hash_index.open_index(tmp_path, bank), Index(bank, [])
     blocks = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "bank-index/b").iterdir())
     assert blocks == ["0-256", "256-512", "512-768", "768-896", "896-960"]
     for seed in range(200):
@@ -64,15 +64,15 @@ def test_the_index_finds_what_a_look_at_every_hash_finds(tmp_path: Path) -> None
 @pytest.mark.usefixtures("small_blocks")
 def test_an_addition_makes_the_last_blocks_alone(tmp_path: Path) -> None:
     folder = tmp_path / "bank-index/b"
-    hash_index.opened(tmp_path, bank_of(900))
+    hash_index.open_index(tmp_path, bank_of(900))
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    hash_index.opened(tmp_path, bank_of(1100))
+    hash_index.open_index(tmp_path, bank_of(1100))
     after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     kept = before.keys() & after.keys()
     assert len(kept) == 3
     assert all(before[name] == after[name] for name in kept)
     # What a bank no longer has is gone from its index too.
-    hash_index.opened(tmp_path, bank_of(300))
+    hash_index.open_index(tmp_path, bank_of(300))
     assert [path.name.rpartition("-")[0] for path in folder.iterdir()] == ["0-256"]
 
 
@@ -80,23 +80,23 @@ def test_an_addition_makes_the_last_blocks_alone(tmp_path: Path) -> None:
 def test_who_has_opened_a_bank_before_looks_at_what_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = hash_index.opened(tmp_path, bank_of(600))
+    before = hash_index.open_index(tmp_path, bank_of(600))
     made: list[int] = []
     inner = hash_index._made
     monkeypatch.setattr(hash_index, "_made", lambda *given: made.append(given[2]) or inner(*given))
     bank = bank_of(800)
-    index = hash_index.opened(tmp_path, bank, before)
+    index = hash_index.open_index(tmp_path, bank, before)
     # Of 64 records each, and none of those before made larger, for which the addition would wait.
     assert made == [576, 640, 704]
     assert [block.end - block.first for block in index.blocks] == [256, 256, 64, 64, 64, 64]
     for place in (3, 590, 620, 799):
         assert index.near(bank.hashes["mirror"][place : place + 1])[0] == [place // ITEM + 1]
     made.clear()
-    assert hash_index.opened(tmp_path, bank).near(bank.hashes["pdq"][700:701])[0] == [15]
+    assert hash_index.open_index(tmp_path, bank).near(bank.hashes["pdq"][700:701])[0] == [15]
     assert made == [0, 256, 512], "whoever opens it anew joins them"
     # After a compaction the same places hold something else.
     made.clear()
-    hash_index.opened(tmp_path, replace(bank, generation=1), index)
+    hash_index.open_index(tmp_path, replace(bank, generation=1), index)
     assert made == [0, 256, 512]
 
 
@@ -104,7 +104,7 @@ def test_who_has_opened_a_bank_before_looks_at_what_is_new(
 @pytest.mark.parametrize("damage", ["cut", "changed", "emptied", "other"])
 def test_a_damaged_block_is_made_anew(tmp_path: Path, damage: str) -> None:
     bank = bank_of(256)
-    hash_index.opened(tmp_path, bank)
+    hash_index.open_index(tmp_path, bank)
     (path,) = (tmp_path / "bank-index/b").iterdir()
     whole = path.read_bytes()
     middle = len(whole) // 2
@@ -116,7 +116,7 @@ def test_a_damaged_block_is_made_anew(tmp_path: Path, damage: str) -> None:
             "other": b"\x80\x04K\x01.",
         }[damage]
     )
-    index = hash_index.opened(tmp_path, bank)
+    index = hash_index.open_index(tmp_path, bank)
     assert path.read_bytes() == whole
     assert index.near(bank.hashes["pdq"][77:78])[0] == [2]
 
@@ -127,5 +127,5 @@ def test_where_no_index_can_be_written_every_hash_is_looked_at(
     monkeypatch.setattr(hash_index, "MIN_BLOCK", 64)
     (tmp_path / "bank-index").write_text("")
     bank = bank_of(100)
-    assert hash_index.opened(tmp_path, bank).near(bank.hashes["pdq"][77:78])[0] == [2]
+    assert hash_index.open_index(tmp_path, bank).near(bank.hashes["pdq"][77:78])[0] == [2]
     assert "look-ups take longer without it" in caplog.text

@@ -22,7 +22,7 @@ def test_lists_are_written_as_others_read_them_and_read_again(tmp_path: Path) ->
         bank.add("x", "x", "f" * 64, "", 1.0, np.zeros(0, banks.RECORD), NO_SOUND, "list")
     found = banks.read(tmp_path, "b")
     pdq = [one.tobytes().hex() for one in found.hashes["pdq"]]
-    lists = {kind: list(hash_lists.written(found, kind)) for kind in hash_lists.KINDS}
+    lists = {kind: list(hash_lists.list_lines(found, kind)) for kind in hash_lists.KINDS}
     # One picture a second; nothing of what came from others.
     third = found.hashes_of(foreign)["pdq"][0].tobytes().hex()
     assert lists["pdq"] == [f"pdq {pdq[0]}\n", f"pdq {pdq[4]}\n", f"pdq {third}\n"]

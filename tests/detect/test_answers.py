@@ -11,15 +11,15 @@ import pytest
 from pipeline.detect import scores
 from pipeline.detect.answers import STAGE, Answers
 from pipeline.detect.detector import CODE
-from pipeline.store.kept import Kept
-from pipeline.store.packed import Sample
+from pipeline.store.finished_work import FinishedWork
+from pipeline.store.packed_samples import Sample
 from tests.assess import toy
 from tests.test_project import CANNOT_CHANGE_OUTPUT, file_of
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    with Kept(tmp_path, STAGE) as found:
+def kept(tmp_path: Path) -> Iterator[FinishedWork]:
+    with FinishedWork(tmp_path, STAGE) as found:
         yield found
 
 
@@ -34,7 +34,7 @@ class Counted:
         return self.answer
 
 
-def test_an_answer_is_made_once_and_found_by_all_that_decides_it(kept: Kept) -> None:
+def test_an_answer_is_made_once_and_found_by_all_that_decides_it(kept: FinishedWork) -> None:
     made = Counted(np.random.default_rng(0).random((3, 4)))
     for _ in range(2):
         found = Answers(kept, ["weights"]).of(["clip", 1], made)
@@ -46,7 +46,7 @@ def test_an_answer_is_made_once_and_found_by_all_that_decides_it(kept: Kept) -> 
     assert made.times == 3
 
 
-def test_nothing_is_kept_of_an_empty_question_or_without_a_place(kept: Kept) -> None:
+def test_nothing_is_kept_of_an_empty_question_or_without_a_place(kept: FinishedWork) -> None:
     made = Counted(np.zeros(2))
     for answers in (Answers(kept, ["weights"]), Answers()):
         answers.of([], made)
@@ -56,7 +56,9 @@ def test_nothing_is_kept_of_an_empty_question_or_without_a_place(kept: Kept) -> 
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 60, None])
-def test_a_damaged_answer_is_made_anew(kept: Kept, tmp_path: Path, damage: bytes | None) -> None:
+def test_a_damaged_answer_is_made_anew(
+    kept: FinishedWork, tmp_path: Path, damage: bytes | None
+) -> None:
     made = Counted(np.arange(4.0))
     Answers(kept).of(["clip"], made)
     (path,) = (path for path in (tmp_path / "kept" / STAGE).rglob("*") if path.is_file())
@@ -81,7 +83,7 @@ class Model:
         return first / first.sum(axis=1, keepdims=True)
 
 
-def test_scores_are_the_same_with_all_some_and_no_answers_kept(kept: Kept) -> None:
+def test_scores_are_the_same_with_all_some_and_no_answers_kept(kept: FinishedWork) -> None:
     table = toy.clips()
     samples = [f"{row:064x}" for row in range(table.num_rows)]
     reads: list[int] = []
@@ -111,7 +113,7 @@ def test_scores_are_the_same_with_all_some_and_no_answers_kept(kept: Kept) -> No
 class Looked(Answers):
     """Counts how often it is looked for an answer."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: FinishedWork) -> None:
         super().__init__(kept)
         self.times = 0
 
@@ -120,7 +122,7 @@ class Looked(Answers):
         return super().get(asked)
 
 
-def test_an_answer_that_is_not_kept_is_looked_for_once(kept: Kept) -> None:
+def test_an_answer_that_is_not_kept_is_looked_for_once(kept: FinishedWork) -> None:
     answers, model = Looked(kept), Model()
 
     def asked(numbers: range) -> list[Any]:
@@ -135,7 +137,7 @@ def test_an_answer_that_is_not_kept_is_looked_for_once(kept: Kept) -> None:
     assert (answers.times, model.num_clips) == (6, 10)
 
 
-def test_every_clip_is_looked_at_in_order_though_its_answer_is_kept(kept: Kept) -> None:
+def test_every_clip_is_looked_at_in_order_though_its_answer_is_kept(kept: FinishedWork) -> None:
     answers, model = Answers(kept), Model()
     seen: list[int] = []
     for _ in range(2):
@@ -152,7 +154,7 @@ def test_every_clip_is_looked_at_in_order_though_its_answer_is_kept(kept: Kept) 
 def test_the_code_that_decides_answers_is_all_that_a_detector_imports() -> None:
     graph = grimp.build_graph("pipeline", cache_dir=None)
     reached: set[str] = set()
-    queue = ["pipeline.detect.detector", "pipeline.store.packed", "pipeline.store.shards"]
+    queue = ["pipeline.detect.detector", "pipeline.store.packed_samples", "pipeline.store.shards"]
     while queue:
         module = queue.pop()
         if module not in reached | CANNOT_CHANGE_OUTPUT:

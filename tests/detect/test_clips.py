@@ -18,9 +18,9 @@ from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 from pipeline.store.manifest import ABSENT, CLASSES, PRESENT
-from pipeline.store.packed import Packed, Sample
+from pipeline.store.packed_samples import Packed, Sample
 from tests.conftest import moving_frames
 from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.toy import FORMAT, write_toy
@@ -140,7 +140,7 @@ def test_what_was_said_of_a_file_is_kept_and_another_memory_asks_nothing_again(
 ) -> None:
     detector, read = following(tmp_path / "models"), []
     given = recordings([3, 2], read)
-    with Kept(tmp_path, "score") as kept:
+    with FinishedWork(tmp_path, "score") as kept:
         answers = Answers(kept, detector.made_by())
         first, digest = clips.play(detector, given, answers=answers)
         assert sorted(read) == list(range(5))
@@ -166,7 +166,7 @@ def test_a_run_that_goes_on_follows_only_the_files_that_are_left(
         yield from files[:2]
         raise KeyboardInterrupt
 
-    with Kept(tmp_path, "score") as kept:
+    with FinishedWork(tmp_path, "score") as kept:
         answers = Answers(kept, detector.made_by())
         with pytest.raises(KeyboardInterrupt):
             clips.play(detector, given, answers=answers, progress=killed)

@@ -10,7 +10,7 @@ from pipeline.detect.files import file_table
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.store.manifest import Reject
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from tests.assess import toy
 
 CLIPS = toy.clips((toy.Source("cam", "real", 1, 1),), clips_per_recording=3)

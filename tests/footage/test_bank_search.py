@@ -21,7 +21,7 @@ from pipeline.footage.collection import IndexRow, write_index
 from pipeline.stages import ingest
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.bank_matches import BANK_MATCHES, not_of_banks
-from pipeline.store.kept import read_piece
+from pipeline.store.finished_work import read_piece
 from pipeline.store.manifest import File
 from tests.conftest import compose_below
 from tests.made import scene, write_video

@@ -12,7 +12,7 @@ from pipeline.footage import conversion
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.foreign import DecodingLimits
-from pipeline.store.kept import read_piece, write_piece
+from pipeline.store.finished_work import read_piece, write_piece
 from tests.conftest import moving_frames
 from tests.made import write_video
 
@@ -67,7 +67,7 @@ def test_a_reject_is_kept_where_the_bytes_are_the_reason(tmp_path: Path) -> None
 def test_of_a_name_only_what_readers_look_at_matters(
     tmp_path: Path, one: str, other: str, alike: bool
 ) -> None:
-    names = {conversion.name_of(task(tmp_path, path), "0" * 64, []) for path in (one, other)}
+    names = {conversion.piece_name(task(tmp_path, path), "0" * 64, []) for path in (one, other)}
     assert (len(names) == 1) == alike
 
 
@@ -80,9 +80,11 @@ def test_settings_that_make_other_clips_have_another_name(tmp_path: Path) -> Non
         replace(first, clip=replace(CLIP, crf=20)),
         replace(first, limits=replace(first.limits, max_pixels=10)),
     ]
-    assert len({conversion.name_of(one, "0" * 64, []) for one in others}) == 5
+    assert len({conversion.piece_name(one, "0" * 64, []) for one in others}) == 5
     elsewhere = replace(first, root="elsewhere", work=tmp_path / "other")
-    assert conversion.name_of(elsewhere, "0" * 64, []) == conversion.name_of(first, "0" * 64, [])
+    assert conversion.piece_name(elsewhere, "0" * 64, []) == conversion.piece_name(
+        first, "0" * 64, []
+    )
 
 
 def test_what_nobody_foresaw_costs_one_file_and_names_no_path(

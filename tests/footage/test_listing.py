@@ -8,7 +8,7 @@ from pipeline.app import compose
 from pipeline.config import ClipFormat, IngestConfig
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
-from pipeline.footage.listing import collections, listed
+from pipeline.footage.listing import collections, list_files
 from pipeline.store.sound import num_samples
 from tests.tiny_collection import tiny_rows
 
@@ -39,7 +39,7 @@ def test_collections_are_sorted_by_name(tmp_path: Path, cfg: IngestConfig) -> No
 def test_files_are_listed_in_the_order_of_the_indexes(tmp_path: Path, cfg: IngestConfig) -> None:
     rows = tiny_rows()
     roots = [collection(tmp_path / "b", rows[3:]), collection(tmp_path / "a", rows[:2])]
-    found = list(listed(collections(roots, cfg, tmp_path), cfg, tmp_path, as_shown=True))
+    found = list(list_files(collections(roots, cfg, tmp_path), cfg, tmp_path, as_shown=True))
     assert [one.recording for one in found] == [
         *(f"a/{row.path}" for row in rows[:2]),
         *(f"b/{row.path}" for row in rows[3:]),

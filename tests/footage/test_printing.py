@@ -12,7 +12,7 @@ from pipeline.copies.fingerprint import pdq
 from pipeline.footage import conversion, foreign
 from pipeline.footage.canonical import canonicalise
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.printing import MIN_QUALITY, FilePrinter, Printed, PrintTask, printed
+from pipeline.footage.printing import MIN_QUALITY, FilePrinter, Printed, PrintTask, hash_file
 from tests.made import grey, scene, write_video, write_with_sound
 
 LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
@@ -20,7 +20,7 @@ HASHES, KINDS = np.ones((1, 1, 32), np.uint8), np.ones(1, np.uint8)
 
 
 def made(path: Path, rate_hz: float = 1.0, with_changes: bool = False) -> Printed:
-    result = printed(PrintTask(path, rate_hz, with_changes, LIMITS))
+    result = hash_file(PrintTask(path, rate_hz, with_changes, LIMITS))
     assert isinstance(result, Printed)
     return result
 
@@ -85,7 +85,7 @@ def test_clips_are_the_same_where_their_pictures_are_hashed_meanwhile(tmp_path: 
     alone, printer = canonicalise(path, clip, 8, LIMITS), FilePrinter(task)
     beside = canonicalise(path, clip, 8, LIMITS, pictures_of=printer.passing)
     assert conversion.packed_up(beside) == conversion.packed_up(alone)
-    told, expected = printer.finished(alone.sha256, alone.md5), printed(task)
+    told, expected = printer.finished(alone.sha256, alone.md5), hash_file(task)
     for name, value in vars(expected).items():
         np.testing.assert_array_equal(getattr(told, name), value)
     assert len(expected.part_kinds) == 3
@@ -113,13 +113,13 @@ def test_a_picture_that_cannot_be_hashed_ends_the_hashes_and_not_the_clips(tmp_p
 def test_what_is_no_video_is_told_with_its_reason(tmp_path: Path) -> None:
     text = tmp_path / "a.mp4"
     text.write_text("no video, but words\n" * 50)
-    assert printed(PrintTask(text, 1.0, False, LIMITS)).reason == "text"  # type: ignore[union-attr]
-    folder = printed(PrintTask(tmp_path, 1.0, False, LIMITS))
+    assert hash_file(PrintTask(text, 1.0, False, LIMITS)).reason == "text"  # type: ignore[union-attr]
+    folder = hash_file(PrintTask(tmp_path, 1.0, False, LIMITS))
     assert isinstance(folder, Unusable)
     assert folder.reason == "not_a_file"
     long = write_video(tmp_path / "b.mp4", scene(4, 45), rate=15)
     limits = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=1)
-    result = printed(PrintTask(long, 1.0, False, limits))
+    result = hash_file(PrintTask(long, 1.0, False, limits))
     assert isinstance(result, Unusable)
     assert result.reason == "too_long"
 
@@ -209,7 +209,7 @@ def test_sound_goes_on_after_the_last_picture_until_a_file_may_last_no_longer(
     assert result.duration_s == pytest.approx(2, abs=0.01)
     assert len(result.sounds) == len(items_of(samples))
     limits = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=6)
-    shorter = printed(PrintTask(path, 1.0, False, limits))
+    shorter = hash_file(PrintTask(path, 1.0, False, limits))
     assert isinstance(shorter, Printed)
     assert len(shorter.sounds) == len(items_of(samples[: 6 * RATE_HZ]))
 

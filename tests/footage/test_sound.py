@@ -265,7 +265,7 @@ def half_turned(level: float = 0.2) -> np.ndarray:
 def mixed(channels: np.ndarray, samples_a_frame: int, marks: set[str]) -> list[Heard]:
     firsts = range(0, channels.shape[1], samples_a_frame)
     return list(
-        mixing.heard(
+        mixing.mix(
             [
                 SoundBlock(
                     first / RATE, RATE, channels[:, first : first + samples_a_frame], not first

@@ -15,8 +15,8 @@ from PIL import Image, ImageCms
 from pipeline.footage import foreign
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed, PrintTask
-from pipeline.footage.printing import printed as as_video
-from pipeline.footage.stills import printed
+from pipeline.footage.printing import hash_file as as_video
+from pipeline.footage.stills import hash_still_or_video
 from tests.made import grey, scene, write_video
 
 LIMITS = foreign.DecodingLimits(max_pixels=200 * 200, max_duration_s=600)
@@ -25,7 +25,7 @@ PICTURE = scene(3, 1, 120, 160, noise=0)[0]
 
 
 def told(path: Path) -> Printed | Unusable:
-    return printed(PrintTask(path, 1.0, False, LIMITS))
+    return hash_still_or_video(PrintTask(path, 1.0, False, LIMITS))
 
 
 def made(path: Path) -> Printed:
@@ -218,7 +218,7 @@ def test_what_is_flat_has_no_hash_and_what_is_no_still_is_as_it_was(tmp_path: Pa
     )
     path = write_video(tmp_path / "a.mp4", scene(1, 30), rate=15)
     task = PrintTask(path, 1.0, False, LIMITS)
-    video, same = as_video(task), printed(task)
+    video, same = as_video(task), hash_still_or_video(task)
     assert isinstance(video, Printed)
     assert isinstance(same, Printed)
     assert same.hashes.tobytes() == video.hashes.tobytes()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.store.manifest import CLASSES, class_index
-from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
 WINDOWS = 5

@@ -18,7 +18,7 @@ from pipeline.learn.bags import ChosenWindows
 from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.sampler import Bags
-from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.bagged import WINDOWS, planted, write_bagged
 from tests.learn.toy import write_toy
 from tests.packing import write_no_features

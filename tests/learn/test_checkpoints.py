@@ -11,7 +11,7 @@ import torch
 from pipeline import app
 from pipeline.errors import UserError
 from pipeline.learn.checkpoints import PlainCheckpoints, run_key
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from tests.learn.toy import write_toy
 
 STATE = {"architecture": {"name": "flash", "width": 8}, "state_dict": {"a": torch.ones(3)}}

@@ -16,7 +16,7 @@ from pipeline.config import Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.data import PackedData
 from pipeline.store.manifest import CLASSES, class_index
-from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
 AUTHORITIES = {"real-0": "City Police"}

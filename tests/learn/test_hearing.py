@@ -17,7 +17,7 @@ from pipeline.learn.encoders.yamnet import FIREARMS, NAME, Yamnet
 from pipeline.learn.hearing import FittedHearing, fit_hearing, read_sounds
 from pipeline.store.features import Features
 from pipeline.store.manifest import QUIET, write_stats
-from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
 NUM_TRAIN, NUM_VAL = 64, 16

@@ -19,7 +19,7 @@ from pipeline.learn.batch import Batch
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder
 from pipeline.store.manifest import ABSENT, PRESENCES, PRESENT
-from pipeline.store.packed import ENCODINGS, Packed
+from pipeline.store.packed_samples import ENCODINGS, Packed
 from pipeline.system import interrupts
 from tests.learn.toy import toy_sound, write_toy
 

@@ -29,7 +29,7 @@ from pipeline.learn.origin import (
 )
 from pipeline.store import features
 from pipeline.store.manifest import IS_REAL
-from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.encoders.tiny import Colours, colour_origin
 from tests.learn.toy import write_toy
 from tests.packing import write_features

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import ClipFormat
-from pipeline.store import packed
+from pipeline.store import packed_samples
 from pipeline.store.manifest import CLASSES
 from pipeline.store.sound import num_samples
 from tests.packing import write_packed
@@ -55,7 +55,7 @@ def write_toy(
             origin = "real" if CLASSES[label].startswith("real") else "game"
             rows.append(
                 {
-                    **dict.fromkeys(packed.INDEX_SCHEMA.names, "-"),
+                    **dict.fromkeys(packed_samples.INDEX_SCHEMA.names, "-"),
                     "sample_id": f"{split}-{number}",
                     "clip_id": f"{split}-{number}",
                     "variant": None,

@@ -15,7 +15,7 @@ from pipeline.copies import banks, flood
 from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.errors import UserError
-from pipeline.footage.printing import PrintTask, printed
+from pipeline.footage.printing import PrintTask, hash_file
 from pipeline.live import lookup
 from pipeline.live.decoder import DecodingTask, decoded
 from pipeline.live.lookup import Banks, StreamLookup
@@ -67,7 +67,7 @@ def test_a_stream_is_told_by_the_hashes_of_a_file(tmp_path: Path) -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, (1, 48_000 * 8))
     sound[:, 48_000 * 3 : 48_000 * 5] = 0
     path = write_with_sound(tmp_path / "a.mkv", letterboxed, sound, codec="flac", fps=15)
-    whole, found = printed(PrintTask(path, 1.0, False, LIMITS)), prints_of(path)
+    whole, found = hash_file(PrintTask(path, 1.0, False, LIMITS)), prints_of(path)
     assert [round(1000 * at_s) for at_s, _ in found.pictures] == whole.times_ms.tolist()
     assert [one for _, one in found.pictures] == [one.tobytes() for one in whole.hashes[:, 0]]
     assert len(found.pictures) > 8

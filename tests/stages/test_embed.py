@@ -23,14 +23,14 @@ from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
-from pipeline.learn.encoders.hf_ear import HfSoundEncoder
+from pipeline.learn.encoders.hf_sound_classifier import HfSoundClassifier
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.encoders.waves import Resampler, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.stages import embed
 from pipeline.store import features, workdir
 from pipeline.store.features import INDEX
-from pipeline.store.packed import INDEX_SCHEMA, Packed
+from pipeline.store.packed_samples import INDEX_SCHEMA, Packed
 from tests import ray_cluster
 from tests.learn.encoders.tiny import Colours, write_checkpoint, write_ear
 from tests.learn.toy import write_toy
@@ -148,7 +148,7 @@ def test_a_classifier_of_transformers_hears_at_its_own_rate(
     assert found is not None
     rows = np.flatnonzero(found.row_of >= 0)
     sounds = torch.from_numpy(np.stack([packed.read(row).sound for row in rows]))
-    ear = HfSoundEncoder.from_checkpoint(name.removeprefix("hf:"))
+    ear = HfSoundClassifier.from_checkpoint(name.removeprefix("hf:"))
     assert ear.rate_hz == 16_000
     expected = features_of_sounds(ear, Resampler(16_000), sounds).half().numpy()
     np.testing.assert_allclose(found.of(rows)[:, 0], expected, atol=2e-3)

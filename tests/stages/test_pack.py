@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.stages import augment, ingest, pack, split
 from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip
-from pipeline.store.packed import ENCODINGS, INDEX, Packed
+from pipeline.store.packed_samples import ENCODINGS, INDEX, Packed
 from pipeline.store.sound import read_sound
 from tests.conftest import compose_below, moving_frames, write_small_collection
 from tests.rows import clip_row

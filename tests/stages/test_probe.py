@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.stages import probe
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File
-from pipeline.store.packed import INDEX_SCHEMA
+from pipeline.store.packed_samples import INDEX_SCHEMA
 from pipeline.store.sound import num_samples
 from tests.conftest import compose_below, moving_frames
 from tests.packing import write_packed

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.store import features, workdir
 from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA, Features
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from tests.learn.toy import write_toy
 from tests.packing import write_features, write_no_features
 

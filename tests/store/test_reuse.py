@@ -8,11 +8,11 @@ import pytest
 from pipeline.config import IngestApp
 from pipeline.errors import UserError
 from pipeline.store import executor
-from pipeline.store.kept import Kept, Piece
+from pipeline.store.finished_work import FinishedWork, Piece
 from pipeline.store.reuse import Pieces
 
 
-def pieces(kept: Kept, tasks: list[str], cfg: IngestApp, made: list[str]) -> Pieces[str]:
+def pieces(kept: FinishedWork, tasks: list[str], cfg: IngestApp, made: list[str]) -> Pieces[str]:
     def work(task: str) -> Piece:
         made.append(task)
         return Piece(task, [task.encode()])
@@ -24,7 +24,7 @@ def test_what_is_kept_is_read_and_what_is_not_is_made_once(
     compose: Callable[..., IngestApp], tmp_path: Path
 ) -> None:
     cfg, made = compose("ingest"), list[str]()
-    with Kept(tmp_path, "test") as kept:
+    with FinishedWork(tmp_path, "test") as kept:
         assert pieces(kept, ["b", "c"], cfg, made).make(1) == 2
         tasks = ["a", "b", "a", "d", "c"]
         several = pieces(kept, tasks, cfg, made)
@@ -47,7 +47,7 @@ def test_a_lost_worker_is_an_error_and_what_was_made_before_is_kept(
         yield [work(task) for task in first]
         yield [executor.Lost("worker_died", "its worker ended") for _ in second]
 
-    with Kept(tmp_path, "test") as kept:
+    with FinishedWork(tmp_path, "test") as kept:
         monkeypatch.setattr(executor, "map_blocks", lost)
         with pytest.raises(UserError, match="test: its worker ended; run it again"):
             pieces(kept, ["a", "b"], cfg, made).make(1)

@@ -25,7 +25,7 @@ from pipeline.learn.sampler import InOrder
 from pipeline.stages import ingest
 from pipeline.store import storage
 from pipeline.store.manifest import read_rejects
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from tests.commands.score.toy import configured
 from tests.learn.toy import write_toy
 from tests.test_train import fit

@@ -74,14 +74,14 @@ def test_a_step_of_either_kind_is_drawn_by_its_name_and_changes_what_it_is_of() 
             not np.array_equal(registry.apply_to_sound(heard, [step]), heard),
         )
         for name in ("letterbox", "speed", "gain")
-        for step in [registry.drawn(name, np.random.default_rng(3), 0.9)]
+        for step in [registry.draw_step(name, np.random.default_rng(3), 0.9)]
     }
     assert changed == {"letterbox": (True, False), "speed": (True, True), "gain": (False, True)}
 
 
 def test_what_is_forced_is_a_step_s_whatever_is_drawn() -> None:
     mute = registry.SOUND_TRANSFORMS["mute"]
-    step = registry.drawn("mute", np.random.default_rng(3), 0.5, share=1.0)
+    step = registry.draw_step("mute", np.random.default_rng(3), 0.5, share=1.0)
     assert step == {
         "transform": "mute",
         "strength": 0.5,

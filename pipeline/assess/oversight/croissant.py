@@ -16,7 +16,7 @@ from pipeline.assess.audit.facts import DataFacts
 from pipeline.assess.lineage import Hashes
 from pipeline.assess.oversight.gaps import gaps
 from pipeline.store.manifest import MANIFEST, Clip
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 TABLE = "splits/manifest.parquet"

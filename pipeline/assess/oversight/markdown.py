@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.assess.page.pages import TEMPLATES
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 MAX_TEXT, MAX_SENTENCE = 300, 1_000
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")

@@ -13,7 +13,7 @@ from pipeline.assess.evidence import Section
 from pipeline.assess.oversight.gaps import gaps
 from pipeline.assess.oversight.markdown import MAX_SENTENCE, render, safe, table
 from pipeline.assess.page import findings
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import tpr_key
 from pipeline.assess.statistics.summary import Summary
 from pipeline.learn.model_card import ModelCard

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from pipeline.assess.page import pages
 from pipeline.assess.page.figures import COLOURS
 from pipeline.assess.wording import DASH, FEW_SOURCES, count, decimal, percent
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MOST_CHARACTERS = 300
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers.rounding import rounded
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 COLOURS = ("#3d7de0", "#d9722e", "#3f9c6b", "#8a63c4")
 OTHER_COLOUR = "#8a93a3"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.assess.page import figures
 from pipeline.assess.page.figures import Spec
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 
 
 @dataclass(frozen=True)

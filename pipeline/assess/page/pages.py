@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
 """The folder of all templates, also of those in Markdown."""

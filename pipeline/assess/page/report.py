@@ -16,7 +16,7 @@ from pipeline.assess.evidence import Examined, Figure, Gallery, Table
 from pipeline.assess.page import figures, findings, judged_set_figures, pages, tables
 from pipeline.assess.page.contents import Part, Report
 from pipeline.assess.statistics.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import tpr_key
 from pipeline.footage.collection import ORIGINS
 from pipeline.store.manifest import CLASSES

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Table, count, measured, text
 from pipeline.assess.page.contents import DataRow, Part
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import tpr_key
 from pipeline.store.manifest import CLASSES
 

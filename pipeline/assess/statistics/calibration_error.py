@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import gamma
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import Question
 from pipeline.numbers import metrics
 from pipeline.numbers.intervals import MIN_RECORDINGS, Interval, percentiles, tails

@@ -16,7 +16,7 @@ from scipy.stats import norm
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics import questions
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.placements import place
 from pipeline.assess.statistics.questions import Question
 from pipeline.assess.statistics.summary import questions as asked

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers.intervals import MIN_RECORDINGS, student_t
 from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers import metrics
 from pipeline.numbers.intervals import MIN_RECORDINGS, Interval
 from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import (
     FALSE_POSITIVE_RATES,
     Question,

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured, named_fields
+from pipeline.assess.statistics.measurement import Measured, named_fields
 from pipeline.assess.statistics.questions import (
     JudgedQuestion,
     Question,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion
 from pipeline.assess.statistics.summary import Confusion, Summary
 from pipeline.store.manifest import CLASSES

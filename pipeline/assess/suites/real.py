@@ -28,7 +28,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics import real_footage
-from pipeline.assess.statistics.measured import Measured, as_json, named_fields
+from pipeline.assess.statistics.measurement import Measured, as_json, named_fields
 from pipeline.assess.statistics.questions import (
     ACCEPTABLE_DROP,
     CHANCE,

@@ -17,7 +17,7 @@ from pipeline.learn.model_card import CARD
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.store import features, storage, workdir
 from pipeline.store.features import Features
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 
 _NEEDED: dict[str, type] = {"config": dict, "data": dict, "encoders": list, "metrics": dict}
 _JSON: dict[type, str] = {

@@ -27,7 +27,7 @@ from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.origin import OriginExamples, seen
 from pipeline.store import manifest, storage, video
-from pipeline.store.kept import Kept, Piece, made_by, name_of
+from pipeline.store.finished_work import FinishedWork, Piece, made_by, name_of
 from pipeline.store.manifest import (
     IS_REAL,
     Clip,
@@ -36,7 +36,7 @@ from pipeline.store.manifest import (
     read_manifest,
     read_rejects,
 )
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from pipeline.store.shards import read_clip
 from pipeline.system import interrupts
 
@@ -247,7 +247,7 @@ def _see(
     pool = ThreadPoolExecutor(
         max(1, run.num_workers), initializer=torch.set_num_threads, initargs=(1,)
     )
-    with one_thread(), Kept(work, "adapt") as kept:
+    with one_thread(), FinishedWork(work, "adapt") as kept:
         try:
             # Asking for it marks it as used.
             read = ((name, kept.read(name)) for name in names if name in kept)

@@ -26,7 +26,7 @@ from pipeline.footage.collection import read_index
 from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
 from pipeline.store import storage
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 from pipeline.store.manifest import (
     FILES,
     LONG,
@@ -37,7 +37,7 @@ from pipeline.store.manifest import (
     read_rejects,
     read_rows,
 )
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class SampleScoring:
     answers: Answers
 
     @classmethod
-    def begin(cls, cfg: EvaluateApp, detector: Detector, kept: Kept) -> SampleScoring:
+    def begin(cls, cfg: EvaluateApp, detector: Detector, kept: FinishedWork) -> SampleScoring:
         """Ask a detector what is not kept of its answers."""
         return cls(cfg, detector, Answers(kept, detector.made_by()))
 

@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.footage import conversion, foreign
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.live import addresses
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _IN_STORE = ("s3",)
 _MOST_SHOWN = 120

@@ -18,7 +18,7 @@ from pipeline.commands import named_files
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
 from pipeline.system.names import trimmed
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 REQUIRED = ("id", "uri")
 SOURCE = "source"

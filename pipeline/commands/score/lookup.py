@@ -29,7 +29,7 @@ class FileLookups:
 
     def __init__(self, opened: Sequence[Bank], cfg: ScoreApp) -> None:
         self.banks, self._cfg = opened, cfg
-        self._indices = [hash_index.opened(Path(cfg.paths.work), bank) for bank in opened]
+        self._indices = [hash_index.open_index(Path(cfg.paths.work), bank) for bank in opened]
         self._items: dict[str, list[tuple[Bank, Item]]] = {}
         self._by_md5: dict[str, list[tuple[Bank, Item]]] = {}
         for bank in opened:
@@ -78,7 +78,7 @@ class FileLookups:
         )
         with_changes = any(has_stills(bank) for bank in self.banks)
         tasks = (PrintTask(path, RATE_HZ, with_changes, limits, parts.of_query) for path in paths)
-        yield from apart(printing.printed, tasks, self._cfg, run)
+        yield from apart(printing.hash_file, tasks, self._cfg, run)
 
     def row(self, given: Given, printed: Printed | Unusable) -> Row | None:
         """The row of a file that an item is in; None where none is that decides about it.

@@ -154,7 +154,7 @@ class PartScoring:
                 return file
             sha256, md5 = digests_of(_local(file))
             if sha256:
-                file.made_from = conversion.name_of(task, sha256, [])
+                file.made_from = conversion.piece_name(task, sha256, [])
             if sha256 in self.tombstones.sha256s:
                 file.row = rows.rejected(given, _FORGOTTEN, rows.HASH, sha256)
             elif (refused := _other_bytes(given, sha256, md5)) is not None:

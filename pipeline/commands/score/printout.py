@@ -18,7 +18,7 @@ from pipeline.commands.score.settings import ScoringSettings
 from pipeline.config import Run, ScoreApp
 from pipeline.detect.alarm import Choice
 from pipeline.store import executor
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 log = logging.getLogger(__name__)
 

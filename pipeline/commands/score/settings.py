@@ -100,7 +100,7 @@ class ScoringSettings:
             },
             "code": [
                 workdir.code_sha256(*_CODE, *detector.CODE),
-                *conversion.made_by(),
+                *conversion.recipe_of(),
             ],
         }
         _READ.clear()

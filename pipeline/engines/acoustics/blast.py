@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.acoustics.signals import RATE_HZ, burst, normalised, pascal, sampled
+from pipeline.engines.acoustics.signals import RATE_HZ, burst, normalised, pascal, sample_pressure
 from pipeline.engines.acoustics.weapons import FirearmSound
 
 Vector = NDArray[np.float64]
@@ -79,7 +79,7 @@ def blast(
     peak = pascal(level_db + rng.normal(0, 1.0))
     length = positive_s * stretch(distance_m) * float(np.clip(rng.normal(1, 0.1), 0.7, 1.3))
     decay, front = rng.uniform(0.8, 1.6), rise(distance_m)
-    wave = sampled(lambda since: friedlander(since, length, decay, front), _BLAST_S)
+    wave = sample_pressure(lambda since: friedlander(since, length, decay, front), _BLAST_S)
     return normalised(wave, peak)
 
 

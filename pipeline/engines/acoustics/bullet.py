@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.acoustics.air import PRESSURE_PA
-from pipeline.engines.acoustics.signals import sampled
+from pipeline.engines.acoustics.signals import sample_pressure
 from pipeline.engines.acoustics.weapons import FirearmSound
 
 Vector = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Passage:
 
     def wave(self) -> Vector:
         """The N-wave in pascal: up at once, straight down, up at once."""
-        return self.peak_pa * sampled(lambda since: n_wave(since, self.length_s), 0.005)
+        return self.peak_pa * sample_pressure(lambda since: n_wave(since, self.length_s), 0.005)
 
 
 def n_wave(since_s: Vector, length_s: float, rise_s: float = 8e-6) -> Vector:

@@ -52,7 +52,7 @@ def times(duration_s: float) -> Vector:
     return (np.arange(num_samples(duration_s) + LEAD) - LEAD) / RATE_HZ
 
 
-def sampled(pressure: Callable[[Vector], Vector], duration_s: float) -> Vector:
+def sample_pressure(pressure: Callable[[Vector], Vector], duration_s: float) -> Vector:
     """Sample a pressure over time that has steep fronts, without aliases.
 
     It is computed on four times the rate and low-passed.

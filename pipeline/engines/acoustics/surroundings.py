@@ -137,7 +137,7 @@ def draw_level_db(rng: np.random.Generator) -> float:
     return float(rng.uniform(*_LEVEL_DB))
 
 
-def placed(
+def draw_position(
     rng: np.random.Generator,
     room: Room,
     away_m: tuple[float, float],
@@ -165,7 +165,7 @@ def placed(
 def _event(rng: np.random.Generator, kind: str, room: Room, duration_s: float) -> SoundEvent:
     """Something that is heard within a recording, in the same room in most."""
     away_m, turn_rad = AWAY_M.get(kind, NEAR_M), (0.0, 2 * np.pi)
-    across, ahead = placed(rng, room, away_m, turn_rad, next_door_share=_NEXT_DOOR_SHARE)
+    across, ahead = draw_position(rng, room, away_m, turn_rad, next_door_share=_NEXT_DOOR_SHARE)
     offset = (across, ahead, float(rng.uniform(-1.0, 0.6)))
     late_s = float(np.linalg.norm(offset)) / 340
     return SoundEvent(

@@ -11,7 +11,7 @@ from pipeline.engines.acoustics.render import arrivals
 from pipeline.engines.acoustics.room import Room
 from pipeline.engines.acoustics.scene import SoundEvent, SoundScene
 from pipeline.engines.acoustics.sources import DISCHARGE
-from pipeline.engines.acoustics.surroundings import placed
+from pipeline.engines.acoustics.surroundings import draw_position
 from pipeline.engines.acoustics.weapons import WEAPONS
 
 _AWAY_M = 3.0, 90.0
@@ -72,7 +72,7 @@ def heard_s(scene: SoundScene, events: tuple[SoundEvent, ...]) -> tuple[float, .
 def _volley(
     rng: np.random.Generator, room: Room, start_s: float, count: int, apart_s: tuple[float, float]
 ) -> tuple[SoundEvent, ...]:
-    across, ahead = placed(rng, room, _AWAY_M, (_OFF_RAD, 2 * np.pi - _OFF_RAD))
+    across, ahead = draw_position(rng, room, _AWAY_M, (_OFF_RAD, 2 * np.pi - _OFF_RAD))
     aimed = rng.uniform(0, 2 * np.pi)
     first = SoundEvent(
         time_s=start_s,

@@ -129,7 +129,7 @@ class Heard:
         return self if self.mean is None else replace(self, samples=self.mean, mean=None)
 
 
-def heard(placed: Iterable[SoundBlock], marks: set[str]) -> Iterator[Heard]:
+def mix(placed: Iterable[SoundBlock], marks: set[str]) -> Iterator[Heard]:
     """Mix the channels of a track to one.
 
     In each quarter of a second, counted from where the samples begin, a channel that cancels one

@@ -47,7 +47,7 @@ class Sound:
         marks: codes of what is unusual; complete after the last samples: "several_sounds",
             "sound_no_decoder" (no track of a codec that can be decoded), "sound_refused" (a rate or
             a number of channels that is not read), "sound_damaged", "sound_gap", "sound_drifts",
-            "sound_changes" (of rate or channels), "sound_cancels" (as `mixing.heard` tells).
+            "sound_changes" (of rate or channels), "sound_cancels" (as `mixing.mix` tells).
         damaged: stretches in seconds of a player's clock in which something could not be decoded,
             or gave what is no sound, and all that follows where the rate changes all the time.
     """
@@ -102,7 +102,7 @@ class Sound:
         Raises:
             DecodeError: a file that PyAV cannot cope with.
         """
-        return mixing.heard(self._placed(), self.marks)
+        return mixing.mix(self._placed(), self.marks)
 
     def _placed(self) -> Iterator[SoundBlock]:
         if self._stream is None:

@@ -61,9 +61,9 @@ def build_sound(name: str) -> SoundEncoder:
     if name == yamnet.NAME:
         return yamnet.Yamnet.published()
     if name.startswith(HF):
-        from pipeline.learn.encoders.hf_ear import HfSoundEncoder
+        from pipeline.learn.encoders.hf_sound_classifier import HfSoundClassifier
 
-        return HfSoundEncoder.from_checkpoint(name.removeprefix(HF))
+        return HfSoundClassifier.from_checkpoint(name.removeprefix(HF))
     raise UserError(
         f"conf/embed.yaml: sound.name={name} is no encoder that knows gunshots; take "
         f"{yamnet.NAME}, {HF}<folder or hub id> of a classifier of sounds, or {NONE}"
@@ -88,9 +88,9 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
 
             return HfEncoder.from_architecture(**values)
         case "hf_ear":
-            from pipeline.learn.encoders.hf_ear import HfSoundEncoder
+            from pipeline.learn.encoders.hf_sound_classifier import HfSoundClassifier
 
-            return HfSoundEncoder.from_architecture(**values)
+            return HfSoundClassifier.from_architecture(**values)
         case Joined.NAME:
             return Joined([rebuild(part) for part in values["parts"]])
         case name:

@@ -21,7 +21,7 @@ from pipeline.learn.encoders.hf_kinds import (
     tower_of,
     without_unused,
 )
-from pipeline.learn.encoders.hf_sound import Preparation, heard, read_sound
+from pipeline.learn.encoders.hf_sound import Preparation, covered_tokens, read_sound
 from pipeline.learn.pixels import Pixels, first_of, side_of
 
 # Learned stand-ins for what training hid; some checkpoints lack them, and nothing here shows them.
@@ -206,7 +206,7 @@ class HfEncoder(Encoder):
             tokens = tokens.flatten(2).transpose(1, 2)
         others = tokens[:, self._num_prefix :]
         if self.sound is not None:
-            others = heard(
+            others = covered_tokens(
                 others, taken.shape[1], self.model_type, self.model.config, self.sound.extract
             )
         mean = others.mean(1)

@@ -87,7 +87,9 @@ def read_sound(asked: str, name: str, extractor: str) -> Preparation:
         ) from error
 
 
-def heard(tokens: Tensor, num_samples: int, model_type: str, config: Any, extract: Any) -> Tensor:
+def covered_tokens(
+    tokens: Tensor, num_samples: int, model_type: str, config: Any, extract: Any
+) -> Tensor:
     """Tokens (N, L, C) of times that the sound covered; some models pad it to a fixed length.
 
     Args:

@@ -22,7 +22,7 @@ from pipeline.review.tasks import (
     is_text,
 )
 from pipeline.store import storage
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 DISCHARGE = "discharge"
 """The label of a stretch in which a firearm is fired."""
@@ -178,7 +178,9 @@ class Checked:
             UserError: anything is wrong, or nothing was decided.
         """
         if self.mistakes:
-            raise UserError(f"{csvfile.told(self.path, self.mistakes)}\n  nothing was imported")
+            raise UserError(
+                f"{csvfile.mistakes_in_words(self.path, self.mistakes)}\n  nothing was imported"
+            )
         if not self.found:
             raise UserError(f"{self.path}: holds no decision; decide something there first")
         return self.found

@@ -19,7 +19,7 @@ from pipeline.transforms.base import (
     blurred,
     pick,
     resized,
-    signed,
+    signed_amount,
     toned,
     turned,
     uniform,
@@ -58,7 +58,7 @@ def _mirror(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 def _draw_rotate(rng: np.random.Generator, strength: float) -> Parameters:
     return {
-        "degrees": signed(rng, strength, 30),
+        "degrees": signed_amount(rng, strength, 30),
         "zoom": uniform(rng, 0.95, 1.15),
         "ground": pick(rng, ("blurred", "black", "white")),
     }

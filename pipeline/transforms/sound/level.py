@@ -11,7 +11,7 @@ from pipeline.engines.acoustics import dynamics
 from pipeline.engines.acoustics.scene import AutomaticGain
 from pipeline.store.pcm import FULL_SCALE, samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
-from pipeline.transforms.base import Parameters, amount, signed, uniform
+from pipeline.transforms.base import Parameters, amount, signed_amount, uniform
 from pipeline.transforms.sound.base import SoundTransform, from_acoustics, to_acoustics
 
 _FADE_S = 0.005
@@ -19,7 +19,7 @@ _LEAST_PEAK = 1 / FULL_SCALE
 
 
 def _draw_gain(rng: np.random.Generator, strength: float) -> Parameters:
-    return {"gain_db": signed(rng, strength, 26)}
+    return {"gain_db": signed_amount(rng, strength, 26)}
 
 
 def _gain(samples: Samples, p: Mapping[str, Any]) -> Samples:

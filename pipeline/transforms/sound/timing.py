@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.store.sound import SOUND_HZ, Samples
-from pipeline.transforms.base import Parameters, amount, pick, signed
+from pipeline.transforms.base import Parameters, amount, pick, signed_amount
 from pipeline.transforms.sound.base import SoundTransform
 
 
 def _draw_delay(rng: np.random.Generator, strength: float) -> Parameters:
-    return {"delay_s": signed(rng, strength, 0.6)}
+    return {"delay_s": signed_amount(rng, strength, 0.6)}
 
 
 def _delay(samples: Samples, p: Mapping[str, Any]) -> Samples:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipeline.assess.page.forest import ForestRow, forest
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers.intervals import Interval
 
 BOUNDED = Measured(0.7, Interval(0.6, 0.9))

@@ -9,7 +9,7 @@ from scipy.stats import kstest, norm
 from sklearn.metrics import roc_auc_score
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.paired_differences import compare, delong_p
 from pipeline.assess.statistics.questions import PARTIAL_AUROC, Question
 from pipeline.errors import UserError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import (
     PARTIAL_AUROC,
     Question,

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.assess.examples import MOST_SOURCES
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.summary import headline, summarize
 from pipeline.store.manifest import CLASSES, REAL_SHOOTING
 from tests.assess import toy

@@ -24,7 +24,7 @@ from pipeline.learn import weights
 from pipeline.learn.model_card import CARD
 from pipeline.store import video
 from pipeline.store.output_files import LEARNING_CURVE, METRICS, REPORT
-from pipeline.store.packed import Packed
+from pipeline.store.packed_samples import Packed
 from tests.commands.adapt.toy import adapted_to, configured, contents, rows, write_own
 
 

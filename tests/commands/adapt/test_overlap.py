@@ -15,7 +15,7 @@ from pipeline.learn.model_card import CARD
 from pipeline.store import features, video
 from pipeline.store.manifest import Clip, read_manifest
 from pipeline.store.output_files import METRICS, REPORT
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from pipeline.store.shards import read_clip
 from tests.commands.adapt.toy import adapted_to, rows
 

@@ -26,7 +26,7 @@ from pipeline.learn.networks.flash import FlashNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.origin import fit_origin
 from pipeline.store import features, video, workdir
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from tests.conftest import compose_below
 from tests.learn.toy import FORMAT, write_toy
 

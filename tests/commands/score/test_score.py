@@ -31,7 +31,7 @@ from pipeline.footage.conversion import FileTask
 from pipeline.live.decoder import DecodingTask, decoded
 from pipeline.live.messages import StreamClip
 from pipeline.live.scoring import StreamScorer
-from pipeline.store.kept import Kept
+from pipeline.store.finished_work import FinishedWork
 from tests.commands.score.toy import (
     CLIP,
     configured,
@@ -65,7 +65,7 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(
     detector = Detector.load(project / "models")
     point = operating_point.read(project / "reports", detector.sha256)
     assert isinstance(point, OperatingPoint)
-    with Kept(project / "work", "score") as kept:
+    with FinishedWork(project / "work", "score") as kept:
         judged = SampleScoring.begin(evaluate, detector, kept).collection(str(own), point.choice)
     assert judged.files is not None
 

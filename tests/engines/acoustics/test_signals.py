@@ -22,12 +22,12 @@ def test_steep_fronts_are_sampled_without_aliases() -> None:
     """A tone above half the rate vanishes, and one below it stays."""
 
     def level(frequency_hz: float) -> float:
-        wave = signals.sampled(lambda since: np.sin(2 * np.pi * frequency_hz * since), 0.05)
+        wave = signals.sample_pressure(lambda since: np.sin(2 * np.pi * frequency_hz * since), 0.05)
         return signals.rms(wave[200:-200])
 
     assert level(10_000) == pytest.approx(np.sqrt(0.5), rel=0.01)
     assert level(31_000) < 1e-3
-    step = signals.sampled(lambda since: (since >= 0) * 1.0, 0.01)
+    step = signals.sample_pressure(lambda since: (since >= 0) * 1.0, 0.01)
     assert np.argmax(step > 0.5) == pytest.approx(LEAD, abs=1)
 
 

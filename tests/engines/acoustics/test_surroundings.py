@@ -5,7 +5,7 @@ from pipeline.engines.acoustics.render import arrivals
 from pipeline.engines.acoustics.room import ROOMS
 from pipeline.engines.acoustics.scene import SoundScene
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE, KINDS
-from pipeline.engines.acoustics.surroundings import draw, placed
+from pipeline.engines.acoustics.surroundings import draw, draw_position
 
 LONG_S = 2.3
 VOICES = {"speech", "shout"}
@@ -63,12 +63,14 @@ def test_what_is_heard_has_its_bearing_and_is_within_the_walls_but_for_next_door
     assert open_field.size_m is None
     assert room.size_m is not None
     for _ in range(50):
-        across, ahead = placed(rng, open_field, (20.0, 30.0), (0.5, 1.0))
+        across, ahead = draw_position(rng, open_field, (20.0, 30.0), (0.5, 1.0))
         assert 20 <= np.hypot(across, ahead) <= 30
         assert 0.5 <= np.arctan2(across, ahead) <= 1
     walls = 0.45 * np.array(room.size_m[:2]) + 1e-9
-    inside = [placed(rng, room, (1.0, 12.0), (0.0, 6.28)) for _ in range(200)]
+    inside = [draw_position(rng, room, (1.0, 12.0), (0.0, 6.28)) for _ in range(200)]
     assert (np.abs(inside) <= walls).all()
-    some = [placed(rng, room, (11.0, 12.0), (0.0, 6.28), next_door_share=0.3) for _ in range(400)]
+    some = [
+        draw_position(rng, room, (11.0, 12.0), (0.0, 6.28), next_door_share=0.3) for _ in range(400)
+    ]
     beyond = (np.abs(some) > walls).any(axis=1).mean()
     assert beyond == pytest.approx(0.3, abs=0.08)

@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.assess.evidence import Evidence, predict_all
 from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.store import workdir
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from pipeline.store.video import Frames
 
 GRID = 8

@@ -24,7 +24,7 @@ from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.calibration_error import QuestionCalibration, judge_calibration
 from pipeline.assess.statistics.false_discoveries import beyond_chance
-from pipeline.assess.statistics.measured import Measured, as_json
+from pipeline.assess.statistics.measurement import Measured, as_json
 from pipeline.assess.statistics.summary import questions
 from pipeline.assess.suites.calibration.panels import (
     ASKED,

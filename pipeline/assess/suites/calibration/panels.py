@@ -10,7 +10,7 @@ from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, me
 from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS
 from pipeline.assess.statistics.calibration_error import QuestionCalibration
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.numbers.metrics import FloatArray
 
 FINE = 0.1

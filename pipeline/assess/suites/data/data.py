@@ -16,7 +16,7 @@ from pipeline.assess.evidence import Csv, Evidence, Section
 from pipeline.assess.suites.data.panels import offenders, panels
 from pipeline.assess.suites.data.verdicts import MAX_NAME, gap_verdicts, split_verdicts
 from pipeline.store.manifest import CLASSES, FILES
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 TITLE = "Data audit"
 COMPOSITION = ("split", "class", "num_clips", "num_recordings")

@@ -12,7 +12,7 @@ from pipeline.assess.evidence import Cell, Panel, Table, count, text
 from pipeline.assess.suites.data.verdicts import MAX_NAME, has_no_licence, sentence, state
 from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _MAX_LISTED = 50
 

@@ -13,7 +13,7 @@ from pipeline.assess.audit.tables import Proof
 from pipeline.assess.evidence import State, Verdict
 from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES, LONG_SPLITS
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 MAX_NAME = 80
 """Most characters that are shown of a name of an index."""

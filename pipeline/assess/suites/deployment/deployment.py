@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from pipeline.assess import deployment_report, wording
 from pipeline.assess.deployment_report import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.evidence import Evidence, Section, State, Verdict
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.suites.deployment import panels, rows
 from pipeline.detect.operating_point import PER_HOURS, Cost, cost_of
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 TITLE = "Deployment"
 FOUND = 0.5

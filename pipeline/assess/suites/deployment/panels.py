@@ -9,11 +9,11 @@ from pipeline.assess.deployment_report import ALERT, Deployed, Deployment, Drift
 from pipeline.assess.evidence import Cell, Figure, Panel, State, Table, count, text
 from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.config import OperatingConfig
 from pipeline.detect.operating_point import PER_HOURS
 from pipeline.numbers.intervals import Interval
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 _SHARES = {"precision": "Right alerts", "recall": "Shootings found"}
 _STRATA = {

@@ -14,7 +14,7 @@ from pipeline.assess.before_after import ASKED, Asked, PairedAuroc
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.statistics.summary import questions
 from pipeline.transforms.registry import EVERY, FAMILIES, STRENGTHS

@@ -28,7 +28,7 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.page import figures
-from pipeline.assess.statistics.measured import Measured, as_json
+from pipeline.assess.statistics.measurement import Measured, as_json
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP, WORTH_HAVING
 from pipeline.assess.suites.robustness import edits, variants
 from pipeline.assess.suites.robustness.edits import Effect, Search

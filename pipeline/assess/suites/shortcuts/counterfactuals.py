@@ -13,7 +13,7 @@ from pipeline.assess.altered_clips import Change, ClipSubset
 from pipeline.assess.evidence import Csv, State, Table, Verdict, text
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import (
     FEWEST_RECORDINGS,
     judge_share,

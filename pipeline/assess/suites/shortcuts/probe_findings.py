@@ -21,7 +21,7 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.settings import Folders
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.errors import UserError
 from pipeline.numbers.intervals import Interval
 from pipeline.store.output_files import METRICS

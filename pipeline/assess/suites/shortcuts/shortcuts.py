@@ -27,7 +27,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP
 from pipeline.assess.suites.shortcuts import (
     counterfactuals,

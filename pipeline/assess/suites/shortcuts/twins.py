@@ -30,7 +30,7 @@ from pipeline.assess.evidence import (
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics import placements
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.placements import PlacementAuroc
 from pipeline.assess.statistics.questions import (
     CHANCE,

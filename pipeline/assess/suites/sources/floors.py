@@ -36,7 +36,7 @@ from pipeline.assess.evidence import (
 from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.page.forest import ForestRow, forest
-from pipeline.assess.statistics.measured import Measured, as_json
+from pipeline.assess.statistics.measurement import Measured, as_json
 from pipeline.assess.statistics.placements import PlacementAuroc
 from pipeline.assess.statistics.questions import (
     CHANCE,

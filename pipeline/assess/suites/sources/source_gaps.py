@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.placements import PlacementAuroc, place
 from pipeline.assess.statistics.questions import (
     CHANCE,

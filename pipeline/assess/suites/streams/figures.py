@@ -17,7 +17,7 @@ from pipeline.assess.page.figures import (
     translucent,
 )
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.suites.streams.threshold_choice import Applied
 from pipeline.assess.suites.streams.tradeoff import TradeoffCurve
 from pipeline.detect.alarm import SMOOTHINGS

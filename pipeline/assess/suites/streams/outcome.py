@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.detect.operating_point import PER_HOURS
 from pipeline.numbers.intervals import Interval, exact_of_count
 from pipeline.numbers.rounding import rounded

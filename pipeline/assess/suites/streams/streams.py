@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pipeline.assess import wording
 from pipeline.assess.evidence import Csv, Evidence, Figure, Panel, Section, State, Verdict, gravest
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.measured import as_json, named_fields
+from pipeline.assess.statistics.measurement import as_json, named_fields
 from pipeline.assess.suites.streams import figures, reviewing, tables, threshold_choice, tradeoff
 from pipeline.assess.suites.streams.assembly import assemble
 from pipeline.assess.suites.streams.played_clips import PlayedClips

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Table, count, text
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.suites.streams import reviewing, threshold_choice
 from pipeline.assess.suites.streams.outcome import Rate
 from pipeline.assess.suites.streams.played_clips import PlayedClips

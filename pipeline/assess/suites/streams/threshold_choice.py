@@ -15,7 +15,7 @@ from scipy.stats import chi2
 
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.suites.streams.assembly import Streams, assemble, delay_quantiles
 from pipeline.assess.suites.streams.outcome import DELAY_SHARES, Outcome, Rate

@@ -19,7 +19,7 @@ from pipeline.engines.acoustics.signals import (
     normalised,
     num_samples,
     pascal,
-    sampled,
+    sample_pressure,
     shaped_noise,
     slow_noise,
     struck,
@@ -125,7 +125,9 @@ def backfire(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> 
         length = rng.uniform(1.5e-3, 4e-3)
         front, decay = rng.uniform(1.5e-4, 5e-4), rng.uniform(0.7, 1.2)
         peak = pascal(rng.uniform(118, 132))
-        wave = sampled(partial(friedlander, positive_s=length, decay=decay, rise_s=front), 0.2)
+        wave = sample_pressure(
+            partial(friedlander, positive_s=length, decay=decay, rise_s=front), 0.2
+        )
         pipe = modes(rng, 0.2, resonance * np.array([1, 2, 3.1]), (0.012, 0.008, 0.005))
         gas = burst(rng, 0.2, 0.02, 150, 2500, 1e-3)
         emissions.append(Emission(peak * (wave + 0.3 * pipe + 0.25 * gas), delay))
@@ -156,7 +158,7 @@ def whip(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list
     what is below 24 kHz.
     """
     length, peak = rng.uniform(0.025e-3, 0.09e-3), pascal(rng.uniform(116, 130))
-    crack = normalised(sampled(partial(n_wave, length_s=length, rise_s=3e-6), 0.005), peak)
+    crack = normalised(sample_pressure(partial(n_wave, length_s=length, rise_s=3e-6), 0.005), peak)
     return [Emission(_hiss(rng), -_SWING_S), Emission(crack)]
 
 
@@ -202,7 +204,7 @@ def thunder(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> l
     for delay in np.sort(rng.beta(1.2, 2.2, count) * lasts).tolist():
         length = rng.uniform(4e-3, 14e-3)
         front = length * rng.uniform(0.05, 0.12)
-        wave = sampled(partial(n_wave, length_s=length, rise_s=front), 0.04)
+        wave = sample_pressure(partial(n_wave, length_s=length, rise_s=front), 0.04)
         add(total, wave * rng.exponential(1.0), round(delay * RATE_HZ))
     rumble = shaped_noise(rng, len(total), band(18, 110))
     since = np.arange(len(total)) / RATE_HZ
@@ -231,7 +233,7 @@ def _faded(wave: Vector, fade_s: float) -> Vector:
 
 def _opened(length_s: float, opens_s: float, peak: float) -> Vector:
     """An N-wave of a peak, as what does not open at once sends it."""
-    wave = sampled(partial(n_wave, length_s=length_s, rise_s=1e-5), 0.01)
+    wave = sample_pressure(partial(n_wave, length_s=length_s, rise_s=1e-5), 0.01)
     kernel = np.hanning(max(num_samples(opens_s), 2) + 2)[1:-1]
     return normalised(np.convolve(wave, kernel), peak)
 
@@ -245,4 +247,4 @@ def _breathed(resonance_hz: float, damping: float, opens_s: float, peak: float) 
         open_share = np.sin(0.5 * np.pi * np.clip(after / opens_s, 0, 1)) ** 2
         return np.asarray(open_share * np.exp(-damping * turn * after) * np.cos(turn * after))
 
-    return normalised(sampled(pressure, 0.06), peak)
+    return normalised(sample_pressure(pressure, 0.06), peak)

@@ -16,7 +16,7 @@ from pipeline.assess.suites.robustness import robustness
 from pipeline.assess.suites.shortcuts import counterfactuals, shortcuts
 from pipeline.detect import scores
 from pipeline.store.manifest import PRESENT
-from pipeline.store.packed import Sample
+from pipeline.store.packed_samples import Sample
 from tests.assess import pixels, toy
 from tests.assess.pixels import Feature
 from tests.assess.toy import Source

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.suites.shortcuts import shortcuts, twins
 from pipeline.detect import scores
 from tests.assess import toy

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.suites.streams import reviewing
 from pipeline.assess.suites.streams.outcome import Outcome, Rate
 from pipeline.config import OperatingConfig

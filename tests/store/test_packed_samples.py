@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.store import packed
+from pipeline.store import packed_samples
 from pipeline.store.manifest import ABSENT, PRESENT
-from pipeline.store.packed import INDEX, Packed
+from pipeline.store.packed_samples import INDEX, Packed
 from tests.learn.toy import toy_sound, write_toy
 
 
@@ -38,7 +38,7 @@ def test_any_sample_is_read_whatever_was_read_before(folder: Path, tmp_path: Pat
 
 
 def test_few_shards_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "_NUM_OPEN", 2)
+    monkeypatch.setattr(packed_samples, "_NUM_OPEN", 2)
     folder = write_toy(tmp_path / "packed", num_train=8, num_val=4, shard_samples=2)
     samples = opened(folder, tmp_path)
     before = num_open()
@@ -132,7 +132,7 @@ def test_bytes_that_are_no_clip_are_named(tmp_path: Path) -> None:
 
 def rewrite(folder: Path, name: str, value: object) -> None:
     rows = pq.read_table(folder / INDEX).to_pylist()
-    table = pa.Table.from_pylist([row | {name: value} for row in rows], packed.INDEX_SCHEMA)
+    table = pa.Table.from_pylist([row | {name: value} for row in rows], packed_samples.INDEX_SCHEMA)
     pq.write_table(table, folder / INDEX)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.learn import encoders
-from pipeline.learn.encoders.hf_ear import NAMES, HfSoundEncoder
+from pipeline.learn.encoders.hf_sound_classifier import NAMES, HfSoundClassifier
 from tests.learn.encoders.tiny import publish, write_ear
 
 LABELS = ("Speech", "Fusillade", "Music", "Gunshot, gunfire", "Siren")
@@ -85,14 +85,14 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
-def stretches(ear: HfSoundEncoder) -> Tensor:
+def stretches(ear: HfSoundClassifier) -> Tensor:
     generator = torch.Generator().manual_seed(3)
     return 0.1 * torch.randn(3, int(ear.rate_hz) // 2, generator=generator)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_features_are_the_logits_that_transformers_gives(checkpoints: Path, name: str) -> None:
-    ear = HfSoundEncoder.from_checkpoint(str(checkpoints / name))
+    ear = HfSoundClassifier.from_checkpoint(str(checkpoints / name))
     assert (ear.modality, ear.num_features) == ("sound", len(LABELS))
     assert ear.rate_hz == (8000 if name == "wav2vec2" else 16_000)
     taken = stretches(ear)
@@ -108,7 +108,7 @@ def test_features_are_the_logits_that_transformers_gives(checkpoints: Path, name
 
 
 def test_the_largest_logit_of_a_class_of_firearms_counts(checkpoints: Path) -> None:
-    ear = HfSoundEncoder.from_checkpoint(str(checkpoints / "ast"))
+    ear = HfSoundClassifier.from_checkpoint(str(checkpoints / "ast"))
     values = torch.tensor([[9.0, -2.0, 8.0, -3.0, 7.0], [9.0, -2.0, 8.0, 1.0, 7.0]])
     assert ear.firearms(values).tolist() == [-2.0, 1.0]
     assert ear.firearms(values[:, None]).shape == (2, 1)
@@ -128,13 +128,13 @@ def test_an_ear_is_rebuilt_from_json_and_half_its_bits_without_its_folder(
     checkpoints: Path, tmp_path: Path, name: str
 ) -> None:
     source = shutil.copytree(checkpoints / name, tmp_path / "source")
-    ear = HfSoundEncoder.from_checkpoint(str(source))
+    ear = HfSoundClassifier.from_checkpoint(str(source))
     shutil.rmtree(source)
     described = json.dumps(ear.architecture())
     assert str(tmp_path) not in described
     assert json.loads(described) == ear.architecture(), "a card gives back what was written"
     again = encoders.rebuild(json.loads(described))
-    assert isinstance(again, HfSoundEncoder)
+    assert isinstance(again, HfSoundClassifier)
     again.load_state_dict({key: value.half() for key, value in ear.state_dict().items()})
     taken = stretches(ear)
     assert torch.equal(again(taken), ear(taken))
@@ -145,7 +145,7 @@ def test_an_ear_is_rebuilt_from_json_and_half_its_bits_without_its_folder(
 
 
 def test_nothing_of_an_ear_is_trained(checkpoints: Path) -> None:
-    ear = HfSoundEncoder.from_checkpoint(str(checkpoints / "ast")).train()
+    ear = HfSoundClassifier.from_checkpoint(str(checkpoints / "ast")).train()
     assert not any(module.training for module in ear.modules())
     assert not any(parameter.requires_grad for parameter in ear.parameters())
 
@@ -155,7 +155,7 @@ def test_what_knows_no_firearms_is_refused_with_what_is_needed(tmp_path: Path) -
     needed = r"sound\.name=hf:.*ear: .* 2 classes, such as 'Speech', .* Gunshot, gunfire; Machine"
     with pytest.raises(UserError, match=needed):
         encoders.build_sound(name)
-    card = HfSoundEncoder.from_checkpoint(
+    card = HfSoundClassifier.from_checkpoint(
         write_ear(tmp_path / "other").removeprefix("hf:")
     ).architecture()
     with pytest.raises(ValueError, match="none of its 1 classes is of firearms"):
@@ -206,6 +206,6 @@ def test_a_hub_id_without_revision_is_warned_of(
 
 
 def test_half_precision_is_what_a_detector_keeps(checkpoints: Path) -> None:
-    ear = HfSoundEncoder.from_checkpoint(str(checkpoints / "ast"))
+    ear = HfSoundClassifier.from_checkpoint(str(checkpoints / "ast"))
     for value in ear.state_dict().values():
         assert np.array_equal(value.half().float().numpy(), value.numpy())

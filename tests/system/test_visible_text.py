@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.system.untrusted import plain
+from pipeline.system.visible_text import plain
 
 
 def test_ordinary_words_of_any_script_stay_as_they_are() -> None:

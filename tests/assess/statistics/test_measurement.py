@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pipeline.assess.statistics.measured import Measured, as_json
+from pipeline.assess.statistics.measurement import Measured, as_json
 from pipeline.assess.statistics.questions import MeasuredAbove
 from pipeline.numbers.intervals import Interval
 

@@ -83,7 +83,7 @@ def read_piece(path: Path) -> Piece | None:
     return Piece(header, blobs)
 
 
-class Kept:
+class FinishedWork:
     """The finished work of one stage in a work folder.
 
     As a context manager it keeps other processes from removing any of it meanwhile.
@@ -95,7 +95,7 @@ class Kept:
         self._folder = work / workdir.KEPT / stage
         self._lock: int | None = None
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> FinishedWork:
         self._lock = locks.open_stage(self._work, self._stage)
         locks.locked(self._lock, fcntl.LOCK_SH)
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ NAMES = LABELS[FIREARMS]
 _KNOWN = {name.casefold() for name in NAMES}
 
 
-class HfSoundEncoder(SoundEncoder):
+class HfSoundClassifier(SoundEncoder):
     """The logits of all classes of a classifier, of which some are of firearms.
 
     A sound is prepared by the checkpoint's own feature extractor, and heard as it is: unlike
@@ -61,7 +61,7 @@ class HfSoundEncoder(SoundEncoder):
         self.eval()
 
     @classmethod
-    def from_checkpoint(cls, name: str) -> HfSoundEncoder:
+    def from_checkpoint(cls, name: str) -> HfSoundClassifier:
         """With the trained weights in a folder or of a hub id, rounded to half precision.
 
         Detectors keep them so, and what is embedded for training has to be what they hear. Warns
@@ -113,7 +113,7 @@ class HfSoundEncoder(SoundEncoder):
         labels: Sequence[str],
         sound: Mapping[str, Any],
         provenance: Mapping[str, str],
-    ) -> HfSoundEncoder:
+    ) -> HfSoundClassifier:
         """Return what `architecture` describes, without weights; needs neither the folder nor the
         hub.
 
@@ -157,7 +157,7 @@ class HfSoundEncoder(SoundEncoder):
         """Return where the weights of the network come from."""
         return [dict(self._provenance)]
 
-    def train(self, mode: bool = True) -> HfSoundEncoder:
+    def train(self, mode: bool = True) -> HfSoundClassifier:
         """Stays as it is for use: nothing of it is trained."""
         super().train(False)
         return self

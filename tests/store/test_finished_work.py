@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.store import kept, workdir
-from pipeline.store.kept import BLOCK_CARD, Kept, Piece
+from pipeline.store import finished_work, workdir
+from pipeline.store.finished_work import BLOCK_CARD, FinishedWork, Piece
 
 SHA256S = tuple(digit * 64 for digit in "abc")
 
 
-def write_block(keeping: Kept, name: str, data: bytes, files: list[str]) -> Path:
+def write_block(keeping: FinishedWork, name: str, data: bytes, files: list[str]) -> Path:
     with workdir.becoming(keeping.path(name)) as folder:
         (folder / "shard").write_bytes(data)
         sha256s = {"shard": workdir.file_sha256(folder / "shard")}
-        kept.write_piece(folder / BLOCK_CARD, Piece({"sha256s": sha256s, "files": files}))
+        finished_work.write_piece(folder / BLOCK_CARD, Piece({"sha256s": sha256s, "files": files}))
     return keeping.path(name)
 
 
@@ -27,31 +27,31 @@ def names(work: Path, stage: str = "stage") -> set[str]:
 
 
 def test_a_piece_comes_back_in_a_later_run(tmp_path: Path) -> None:
-    name = kept.name_of(SHA256S[0], 1)
-    with Kept(tmp_path, "stage") as keeping:
+    name = finished_work.name_of(SHA256S[0], 1)
+    with FinishedWork(tmp_path, "stage") as keeping:
         assert name not in keeping
         assert keeping.read(name) is None
         keeping.write(name, Piece({"a": [1, 2.5]}, [b"one\n", b"", b"two"]))
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         assert name in keeping
         assert keeping.read(name) == Piece({"a": [1, 2.5]}, [b"one\n", b"", b"two"])
-    with Kept(tmp_path, "other") as keeping:
+    with FinishedWork(tmp_path, "other") as keeping:
         assert name not in keeping
 
 
 def test_a_damaged_piece_is_none(tmp_path: Path) -> None:
     path = tmp_path / "piece"
-    kept.write_piece(path, Piece({}, [b"0123456789"]))
+    finished_work.write_piece(path, Piece({}, [b"0123456789"]))
     whole = path.read_bytes()
     for data in (whole[:-1], whole + b"0", whole[:40] + b"x" + whole[41:], whole[:10], b""):
         path.write_bytes(data)
-        assert kept.read_piece(path) is None
+        assert finished_work.read_piece(path) is None
     path.write_bytes(whole)
-    assert kept.read_piece(path) == Piece({}, [b"0123456789"])
+    assert finished_work.read_piece(path) == Piece({}, [b"0123456789"])
 
 
 def test_a_damaged_block_is_removed(tmp_path: Path) -> None:
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         folder = write_block(keeping, "aa-1", b"data", [])
         told, where = keeping.read_block("aa-1") or ({}, tmp_path)
         assert (where, list(told["sha256s"])) == (folder, ["shard"])
@@ -62,7 +62,7 @@ def test_a_damaged_block_is_removed(tmp_path: Path) -> None:
 
 
 def test_what_was_used_least_recently_goes_first(tmp_path: Path) -> None:
-    with Kept(tmp_path, "stage") as keeping, Kept(tmp_path, "other") as other:
+    with FinishedWork(tmp_path, "stage") as keeping, FinishedWork(tmp_path, "other") as other:
         for number, name in enumerate(("aa", "bb", "cc")):
             keeping.write(name, Piece(number, [bytes(10_000)]))
             os.utime(keeping.path(name), (number, number))
@@ -72,10 +72,10 @@ def test_what_was_used_least_recently_goes_first(tmp_path: Path) -> None:
         keeping.trim(35_000 / 1e9)
         assert names(tmp_path) == {"aa", "cc"}, "of a stage that others are at work with, nothing"
         assert names(tmp_path, "other") == {"dd"}
-        with Kept(tmp_path, "stage") as again:
+        with FinishedWork(tmp_path, "stage") as again:
             again.trim(0)
         assert names(tmp_path) == {"aa", "cc"}, "another run is at work with it"
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         keeping.trim(25_000 / 1e9)
         assert names(tmp_path, "other") == set()
         assert names(tmp_path) == {"aa", "cc"}
@@ -84,31 +84,31 @@ def test_what_was_used_least_recently_goes_first(tmp_path: Path) -> None:
 
 
 def test_a_block_that_an_output_is_linked_to_takes_no_room(tmp_path: Path) -> None:
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         folder = write_block(keeping, "aa", bytes(100_000), [])
         (tmp_path / "output").hardlink_to(folder / "shard")
         keeping.trim(10_000 / 1e9)
         assert "aa" in keeping
     (tmp_path / "output").unlink()
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         keeping.trim(10_000 / 1e9)
         assert "aa" not in keeping
 
 
 def test_what_was_made_of_a_file_is_forgotten_by_every_stage(tmp_path: Path) -> None:
-    with Kept(tmp_path, "one") as one, Kept(tmp_path, "two") as two:
+    with FinishedWork(tmp_path, "one") as one, FinishedWork(tmp_path, "two") as two:
         for sha256 in SHA256S:
-            one.write(kept.name_of(sha256, 1), Piece({}))
+            one.write(finished_work.name_of(sha256, 1), Piece({}))
         write_block(two, "aa", b"", [SHA256S[0], SHA256S[2]])
         write_block(two, "bb", b"", [SHA256S[2]])
         assert one.forget([]) == 0
         assert one.forget([SHA256S[0]]) == 2
-    assert names(tmp_path, "one") == {kept.name_of(sha256, 1) for sha256 in SHA256S[1:]}
+    assert names(tmp_path, "one") == {finished_work.name_of(sha256, 1) for sha256 in SHA256S[1:]}
     assert names(tmp_path, "two") == {"bb"}
 
 
 def test_what_a_killed_process_left_is_no_piece_and_goes(tmp_path: Path) -> None:
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         keeping.path("aa-1.partial").write_bytes(b"half")
         keeping.path("aa-9.removed").mkdir()
         keeping.trim(1)
@@ -118,8 +118,8 @@ def test_what_a_killed_process_left_is_no_piece_and_goes(tmp_path: Path) -> None
 AT_WORK = """
 import sys, time
 from pathlib import Path
-from pipeline.store.kept import Kept
-with Kept(Path(sys.argv[1]), "one"):
+from pipeline.store.finished_work import FinishedWork
+with FinishedWork(Path(sys.argv[1]), "one"):
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -127,44 +127,44 @@ with Kept(Path(sys.argv[1]), "one"):
 
 def test_everything_goes_but_what_another_process_is_at_work_with(tmp_path: Path) -> None:
     for stage in ("one", "two"):
-        with Kept(tmp_path, stage) as keeping:
+        with FinishedWork(tmp_path, stage) as keeping:
             keeping.write("aa", Piece({}, [bytes(100)]))
     command = [sys.executable, "-c", AT_WORK, str(tmp_path)]
     other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
     assert other.stdout.readline() == "ready\n"
-    removed, left = kept.remove_all(tmp_path)
+    removed, left = finished_work.remove_all(tmp_path)
     assert (list(removed), left) == (["two"], ["one"])
     assert removed["two"] > 100
     assert names(tmp_path, "one") == {"aa"}
     other.kill()
     other.wait()
-    assert list(kept.remove_all(tmp_path)[0]) == ["one"]
-    assert kept.remove_all(tmp_path) == ({}, [])
+    assert list(finished_work.remove_all(tmp_path)[0]) == ["one"]
+    assert finished_work.remove_all(tmp_path) == ({}, [])
 
 
 def test_an_interrupted_removal_leaves_no_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Kept(tmp_path, "stage") as keeping:
+    with FinishedWork(tmp_path, "stage") as keeping:
         keeping.write("aa", Piece({}))
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(kept.shutil, "rmtree", killed)
+        patch.setattr(finished_work.shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            kept.remove_all(tmp_path)
-    with Kept(tmp_path, "stage") as keeping:
+            finished_work.remove_all(tmp_path)
+    with FinishedWork(tmp_path, "stage") as keeping:
         assert "aa" not in keeping
-    kept.remove_all(tmp_path)
+    finished_work.remove_all(tmp_path)
     assert not list((tmp_path / "kept").iterdir())
 
 
 def test_an_array_comes_back_from_a_piece(tmp_path: Path) -> None:
     values = np.arange(6, dtype=np.float16).reshape(3, 2)
-    with Kept(tmp_path, "embed") as keeping:
+    with FinishedWork(tmp_path, "embed") as keeping:
         keeping.write("aa", Piece.of_array(values))
         found = keeping.read("aa")
     assert found is not None
