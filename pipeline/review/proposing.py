@@ -84,14 +84,14 @@ class Finder:
         factors = detector.network.factors
         part = None if factors is None else factors.discharge
         architecture = {} if part is None else dict(part.architecture())
-        if factors is None or not isinstance(part, Streaming) or "window" not in architecture:
+        if part is None or not isinstance(part, Streaming) or "window" not in architecture:
             raise UserError(
                 f"weights of the network '{detector.card.name}' do not tell when a firearm is "
                 "fired; train with model.name=flash"
             )
         short = rebuild(architecture | {"window": _WINDOW}, None)
-        short.load_state_dict(factors.discharge.state_dict())
-        assert isinstance(short, Streaming)
+        short.load_state_dict(part.state_dict())
+        assert factors is not None and isinstance(short, Streaming)
         self._short, self._scale = short.to(detector.device).eval(), factors.discharge_scale
         self._most = np.inf if factors.most_seen is None else factors.most_seen
         self._hearing, self._device = factors.hearing, detector.device

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from pipeline.learn import hub
-from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.hf_base import HfBase
 from pipeline.learn.encoders.hf_kinds import (
     KINDS,
     HfModelType,
@@ -28,7 +27,7 @@ from pipeline.learn.pixels import Pixels, first_of, side_of
 _HIDDEN = ("mask_token", "masked_spec_embed")
 
 
-class HfEncoder(Encoder):
+class HfEncoder(HfBase):
     """The first token or the pooled output of the last layer, joined with the mean of the others.
 
     Pictures give the class token, or `pooler_output` where there is none (SigLIP) or where only
@@ -46,6 +45,8 @@ class HfEncoder(Encoder):
         provenance: as `Encoder.provenance` gives it.
     """
 
+    NAME = "hf"
+
     def __init__(
         self,
         model: nn.Module,
@@ -56,14 +57,11 @@ class HfEncoder(Encoder):
         sound: Preparation | None,
         provenance: Mapping[str, str],
     ) -> None:
-        super().__init__()
         assert (sound is None) != (pixels is None)
         kind = KINDS[model_type]
+        super().__init__(without_unused(model, kind), model_type, config, provenance)
         self.modality = kind.modality
-        self.model_type, self.config = model_type, dict(config)
         self.pixels, self.sound = pixels, sound
-        self._provenance = dict(provenance)
-        self.model = without_unused(model, kind)
         values = self.model.config
         self._first = kind.first
         if not getattr(values, "vision_use_head", True):
@@ -81,8 +79,6 @@ class HfEncoder(Encoder):
             self._more["skip_predictor"] = True
         if pixels is not None and kind.modality == "picture" and _interpolates(model):
             self._more["interpolate_pos_encoding"] = pixels.size != _own_side(self.config)
-        self.requires_grad_(False)
-        self.eval()
 
     @classmethod
     def from_checkpoint(cls, name: str, *, size: int | None = None) -> HfEncoder:
@@ -168,28 +164,12 @@ class HfEncoder(Encoder):
             provenance=provenance,
         )
 
-    def architecture(self) -> dict[str, Any]:
-        """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
-        values = {
-            "name": "hf",
-            "model_type": self.model_type,
-            "config": self.config,
+    def inputs(self) -> dict[str, Any]:
+        """JSON values of how pictures become its input, or sound; the other is None."""
+        return {
             "pixels": None if self.pixels is None else asdict(self.pixels),
             "sound": None if self.sound is None else self.sound.values,
-            "provenance": self._provenance,
         }
-        # Lists in place of tuples, as they are read back from a card.
-        found: dict[str, Any] = json.loads(json.dumps(values))
-        return found
-
-    def provenance(self) -> list[dict[str, str]]:
-        """Return where the weights of each network in it come from."""
-        return [dict(self._provenance)]
-
-    def train(self, mode: bool = True) -> HfEncoder:
-        """Stays as it is for use: nothing of it is trained."""
-        super().train(False)
-        return self
 
     @torch.no_grad()
     def forward(self, taken: Tensor) -> Tensor:

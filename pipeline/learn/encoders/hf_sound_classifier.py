@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 from pipeline.learn import hub
 from pipeline.learn.encoders.base import SoundEncoder
+from pipeline.learn.encoders.hf_base import HfBase
 from pipeline.learn.encoders.hf_kinds import KINDS
 from pipeline.learn.encoders.hf_sound import Preparation, read_sound
 from pipeline.learn.encoders.yamnet import FIREARMS, LABELS
@@ -21,7 +21,7 @@ NAMES = LABELS[FIREARMS]
 _KNOWN = {name.casefold() for name in NAMES}
 
 
-class HfSoundClassifier(SoundEncoder):
+class HfSoundClassifier(HfBase, SoundEncoder):
     """The logits of all classes of a classifier, of which some are of firearms.
 
     A sound is prepared by the checkpoint's own feature extractor, and heard as it is: unlike
@@ -38,6 +38,8 @@ class HfSoundClassifier(SoundEncoder):
         ValueError: no class is called as AudioSet calls one of firearms.
     """
 
+    NAME = "hf_ear"
+
     def __init__(
         self,
         model: nn.Module,
@@ -48,17 +50,12 @@ class HfSoundClassifier(SoundEncoder):
         sound: Preparation,
         provenance: Mapping[str, str],
     ) -> None:
-        super().__init__()
-        self.model: Any = model
-        self.model_type, self.config, self.labels = model_type, dict(config), list(labels)
-        self.sound = sound
-        self._provenance = dict(provenance)
+        super().__init__(model, model_type, config, provenance)
+        self.labels, self.sound = list(labels), sound
         self._firearms = [n for n, one in enumerate(self.labels) if one.casefold() in _KNOWN]
         if not self._firearms:
             raise ValueError(f"none of its {len(self.labels)} classes is of firearms")
         self.num_features, self.rate_hz = len(self.labels), sound.rate_hz
-        self.requires_grad_(False)
-        self.eval()
 
     @classmethod
     def from_checkpoint(cls, name: str) -> HfSoundClassifier:
@@ -139,28 +136,9 @@ class HfSoundClassifier(SoundEncoder):
             provenance=provenance,
         )
 
-    def architecture(self) -> dict[str, Any]:
-        """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
-        values = {
-            "name": "hf_ear",
-            "model_type": self.model_type,
-            "config": self.config,
-            "labels": self.labels,
-            "sound": self.sound.values,
-            "provenance": self._provenance,
-        }
-        # Lists in place of tuples, as they are read back from a card.
-        found: dict[str, Any] = json.loads(json.dumps(values))
-        return found
-
-    def provenance(self) -> list[dict[str, str]]:
-        """Return where the weights of the network come from."""
-        return [dict(self._provenance)]
-
-    def train(self, mode: bool = True) -> HfSoundClassifier:
-        """Stays as it is for use: nothing of it is trained."""
-        super().train(False)
-        return self
+    def inputs(self) -> dict[str, Any]:
+        """JSON values of its classes, and of how sound becomes its input."""
+        return {"labels": self.labels, "sound": self.sound.values}
 
     @torch.no_grad()
     def forward(self, taken: Tensor) -> Tensor:
