@@ -23,7 +23,8 @@ from pipeline.store.output_files import ENCODER_WEIGHTS as ENCODER_WEIGHTS
 from pipeline.store.output_files import WEIGHTS as WEIGHTS
 from pipeline.store.provenance import facts
 
-_CODE = ("learn", *(f"store/{name}.py" for name in ("features", "packed", "shards", "video")))
+_STORE = ("features", "packed_samples", "shards", "video")
+_CODE = ("learn", *(f"store/{name}.py" for name in _STORE))
 
 
 def save(
