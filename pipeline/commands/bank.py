@@ -196,7 +196,7 @@ def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
 def _compact(cfg: BankApp, name: str) -> None:
     root = Path(cfg.paths.banks)
     num_removed = bank_compaction.compact(root, name)
-    hash_index.dropped(Path(cfg.paths.work), name)
+    hash_index.delete_index(Path(cfg.paths.work), name)
     print(f"{root / name}: {count(num_removed, 'removed item')} taken out of its files")
 
 

@@ -69,5 +69,5 @@ def removed(sha256s: Collection[str], root: Path, work: Path) -> Iterator[str]:
             ]
         if gone:
             bank_compaction.compact(root, name)
-            hash_index.dropped(work, name)
+            hash_index.delete_index(work, name)
             yield from (item_in_words(name, item) for item in gone)

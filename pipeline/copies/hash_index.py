@@ -145,7 +145,7 @@ def _made(folder: Path, records: NDArray[Any], first: int, end: int) -> _Block |
     return block
 
 
-def dropped(work: Path, name: str) -> None:
+def delete_index(work: Path, name: str) -> None:
     """Delete the index of a bank, from which what the bank no longer holds could be told."""
     folder = work / _FOLDER / name
     if folder.is_dir():

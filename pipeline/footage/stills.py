@@ -19,7 +19,7 @@ from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, printing
 from pipeline.footage.canonical import digests
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.foreign import damage, streams
+from pipeline.footage.foreign import damage, tracks
 from pipeline.footage.foreign.refusals import hostile_errors
 from pipeline.footage.printing import MIN_QUALITY, PictureHasher, Printed, PrintTask
 
@@ -125,7 +125,7 @@ def _decoded(path: Path, demuxer: str, limits: foreign.DecodingLimits) -> Any:
     """
     import av
 
-    streams.heed_warnings()
+    tracks.heed_warnings()
     max_pixels = str(limits.max_pixels)
     frame: Any = None
     told = ""

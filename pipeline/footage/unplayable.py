@@ -227,7 +227,7 @@ def _contained(path: Path, file: BinaryIO, num_bytes: int) -> Description | None
         what = f"{headers.missing_bytes} bytes are missing at its end"
         return Description("incomplete", f"{what}, of {num_bytes + headers.missing_bytes}")
     if headers.has_fragments and not headers.has_index:
-        return Description("incomplete", "a piece of a stream without its beginning (moov)")
+        return Description("incomplete", "a piece of a file without its beginning (moov)")
     if headers.has_media and not headers.has_index:
         return Description("incomplete", "its table of pictures (moov) is missing")
     if path.name.lower().endswith(_UNFINISHED):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.footage.foreign import clocks, damage, flashes, streams
+from pipeline.footage.foreign import clocks, damage, flashes, tracks
 from pipeline.footage.foreign.clocks import ROUNDING_S, Decoded, FrameTimeline
 from pipeline.footage.foreign.interlace import deinterlaced
 from pipeline.footage.foreign.picture import ScreenFrame, reduced, shape
@@ -22,7 +22,7 @@ _END_TOLERANCE_S, _LOOSE_END_TOLERANCE_S = 0.1, 0.5
 
 
 class Video:
-    """The video stream of a foreign file that a player shows.
+    """The video track of a foreign file that a player shows.
 
     Attributes:
         container, codec, pixel_format: FFmpeg's names.
@@ -43,13 +43,13 @@ class Video:
         self._last_other_s = 0.0
         self.marks: set[str] = set()
         self.duration_s = 0.0
-        streams.heed_warnings()
-        self._file = streams.open_file(path, limits)
+        tracks.heed_warnings()
+        self._file = tracks.open_file(path, limits)
         with refusing():
             self._prepare(path)
 
     def _prepare(self, path: Path) -> None:
-        number, are_several = streams.choose(self._file, path, self._limits)
+        number, are_several = tracks.choose(self._file, path, self._limits)
         if are_several:
             self.marks.add("several_videos")
         stream = self._stream = self._file.streams[number]
@@ -110,7 +110,7 @@ class Video:
         with refusing():
             yield from flashes.keep(self._on_screen(fps))
         if not self.duration_s:
-            raise DecodeError("no_frames", "the video stream holds no frame that can be decoded")
+            raise DecodeError("no_frames", "the video track holds no frame that can be decoded")
         if self._damage.was_found:
             self.marks.add("damaged")
         self._check_end()
@@ -177,7 +177,7 @@ class Video:
             except MemoryError:
                 raise
             except hostile_errors():
-                is_lost = not streams.is_empty(packet)
+                is_lost = not tracks.is_empty(packet)
         self._clock.push(packet, is_lost=is_lost)
         is_wrong = is_lost and not damage.is_empty_unit(logs)
         self._damage.pushed(
@@ -188,8 +188,8 @@ class Video:
         return frames
 
     def _packets(self) -> Iterator[Any]:
-        """Packets of the video stream; a part that cannot be read is damage, not the end."""
-        for read in streams.read_packets(self._file):
+        """Packets of the video track; a part that cannot be read is damage, not the end."""
+        for read in tracks.read_packets(self._file):
             if read.is_lost:
                 self._damage.note()
                 continue

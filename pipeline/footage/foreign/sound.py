@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.footage.foreign import damage, mixing, streams
+from pipeline.footage.foreign import damage, mixing, tracks
 from pipeline.footage.foreign.mixing import Heard, SoundBlock
 from pipeline.footage.foreign.refusals import DecodingLimits, hostile_errors, refusing
 
@@ -70,7 +70,7 @@ class Sound:
         self.rate: int | None = None
         self.channels: int | None = None
         self._zeros_s = list(zeros_s) or [0.0]
-        self._file = streams.open_file(path, limits)
+        self._file = tracks.open_file(path, limits)
         with refusing():
             self._stream = self._choose()
 
@@ -83,7 +83,7 @@ class Sound:
         if not decodable:
             self.marks |= {"sound_no_decoder"} if found else set()
             return None
-        stream = streams.by_preference(decodable)[0]
+        stream = tracks.by_preference(decodable)[0]
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"err_detect": damage.ERROR_CHECKS}
         mixing.forget_order(stream.codec_context)
@@ -155,7 +155,7 @@ class Sound:
         None at the end of a track of which the last part was.
         """
         is_lost = False
-        for read in streams.read_packets(self._file, self._stream):
+        for read in tracks.read_packets(self._file, self._stream):
             frames: list[Any] = []
             is_lost |= read.is_lost
             if read.packet is not None:
@@ -165,7 +165,7 @@ class Sound:
                 except MemoryError:
                     raise
                 except hostile_errors():
-                    is_lost |= not streams.is_empty(read.packet)
+                    is_lost |= not tracks.is_empty(read.packet)
             for frame in frames:
                 if frame.samples:
                     yield frame, is_lost or frame.is_corrupt

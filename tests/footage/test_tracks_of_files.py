@@ -1,4 +1,4 @@
-"""Which stream of a file is the video, and what of a decoder's complaints is damage."""
+"""Which track of a file is the video, and what of a decoder's complaints is damage."""
 
 from __future__ import annotations
 

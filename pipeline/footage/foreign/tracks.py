@@ -1,4 +1,7 @@
-"""Opening a foreign file, and which of its streams is the video."""
+"""Opening a foreign file, and which of its tracks is the video.
+
+A track is what FFmpeg calls a stream of a file; a stream is what comes live.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ CONTAINERS = (
 )
 _PLAYLISTS = {"hls", "concat", "dash", "imf", "image2", "sdp", "rtsp"}
 _MAX_READ_ERRORS = 64
-# Packets in which a stream has to show a picture, where a file has several.
+# Packets in which a track has to show a picture, where a file has several.
 _MAX_TRIED = 300
 
 
@@ -71,24 +74,24 @@ def heed_warnings() -> None:
 
 
 def choose(file: Any, path: Path, limits: DecodingLimits) -> tuple[int, bool]:
-    """Number of the video stream that a player shows, and whether there are several.
+    """Number of the video track that a player shows, and whether there are several.
 
-    Pictures attached to a file, such as covers and thumbnails, are none. Of several streams that
+    Pictures attached to a file, such as covers and thumbnails, are none. Of several tracks that
     show pictures, one that the file flags as its default is preferred, then the first.
 
     Raises:
-        DecodeError: no stream, or none of a codec that can be decoded.
+        DecodeError: no track, or none of a codec that can be decoded.
     """
     import av
 
     attached = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [stream for stream in file.streams.video if not stream.disposition & attached]
     if not streams:
-        what = "only a picture attached to it" if file.streams.video else "no video stream"
+        what = "only a picture attached to it" if file.streams.video else "no video track"
         raise DecodeError("no_video", f"the file holds {what}")
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not decodable:
-        raise DecodeError("no_decoder", "no decoder for the codec of the video stream")
+        raise DecodeError("no_decoder", "no decoder for the codec of the video track")
     preferred = by_preference(decodable)
     if len(preferred) > 1:
         shown = {one.index: _num_pictures(path, one.index, limits) for one in preferred}
@@ -101,7 +104,7 @@ def choose(file: Any, path: Path, limits: DecodingLimits) -> tuple[int, bool]:
 
 
 def by_preference(streams: Iterable[Any]) -> list[Any]:
-    """Streams as a player prefers them: those that the file flags as its default first."""
+    """Tracks as a player prefers them: those that the file flags as its default first."""
     import av
 
     default = av.stream.Disposition.default
@@ -124,7 +127,7 @@ class Read:
 
 
 def is_empty(packet: Any) -> bool:
-    """Return whether a packet holds nothing, and is not the one that ends a stream.
+    """Return whether a packet holds nothing, and is not the one that ends a track.
 
     Encoders of Theora write one where the picture before stays, and decoders take none.
     """
@@ -132,7 +135,7 @@ def is_empty(packet: Any) -> bool:
 
 
 def read_packets(file: Any, *streams: Any) -> Iterator[Read]:
-    """Yield the packets of a file, or of some of its streams, as they lie in it, and its end.
+    """Yield the packets of a file, or of some of its tracks, as they lie in it, and its end.
 
     After a part that cannot be read, reading goes on, but not for ever.
     """
@@ -158,7 +161,7 @@ def read_packets(file: Any, *streams: Any) -> Iterator[Read]:
 
 
 def _num_pictures(path: Path, index: int, limits: DecodingLimits) -> int:
-    """Return how many pictures the first packets of a stream give: 0, 1, or 2 for more."""
+    """Return how many pictures the first packets of a track give: 0, 1, or 2 for more."""
     found = 0
     with open_file(path, limits) as file:
         stream = file.streams[index]
