@@ -51,7 +51,7 @@ class Estimate:
             _require(is_inside, "value", f"{self.value} with an interval from {low} to {high}")
 
     def times(self, factor: float) -> Estimate:
-        """The same of so many."""
+        """Return the estimate of `factor` times what this one is of."""
         ends = factor * self.interval.low, factor * self.interval.high
         return Estimate(None if self.value is None else factor * self.value, Interval(*ends))
 

@@ -113,13 +113,13 @@ def hashes_name(generation: int) -> str:
 
 
 def sounds_name(generation: int) -> str:
-    """The same of sound."""
+    """The file of moments of sound of a bank that was compacted so often."""
     return f"sounds-{generation}.bin" if generation else "sounds.bin"
 
 
 @contextmanager
 def open_items(folder: Path, mode: str) -> Iterator[Any]:
-    """`items.jsonl` of a bank.
+    """Yield the open `items.jsonl` of a bank, in a mode of `open`.
 
     Raises:
         UserError: there is no such bank, or it may not be opened.
@@ -144,13 +144,13 @@ def open_items(folder: Path, mode: str) -> Iterator[Any]:
 
 
 def mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The whole records of a file, mapped from the disk; none where there is no file."""
+    """Return the whole records (n,) of a file, mapped from the disk; none without a file."""
     num_records = path.stat().st_size // dtype.itemsize if path.exists() else 0
     return np.memmap(path, dtype, "r", shape=(num_records,)) if num_records else np.zeros(0, dtype)
 
 
 def write_records(path: Path, first: int, records: NDArray[Any]) -> None:
-    """Make records the last ones of a file, from a place on."""
+    """Write records (n,) from the record of number `first` on, and cut the file off after them."""
     path.touch()
     with named(path), path.open("r+b") as file:
         file.seek(first * records.dtype.itemsize)

@@ -64,23 +64,26 @@ class Bank:
     log: Log | None = field(default=None, compare=False, repr=False)
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
-        """The hashed pictures of an item, whole ones, in order of time."""
+        """Return the records (n,) of the hashed whole pictures of an item, in order of time."""
         return self.hashes[item.first_hash : item.first_hash + item.num_hashes]
 
     def all_hashes_of(self, item: Item) -> NDArray[Any]:
-        """The same, followed by the parts of its pictures."""
+        """Return the records (n,) of the whole pictures of an item, then those of their parts."""
         return self.hashes[item.first_hash : item.first_hash + item.num_records]
 
     def sounds_of(self, item: Item) -> NDArray[Any]:
-        """The moments of sound of an item, in order of time; none of silence."""
+        """Return the records (n,) of the sound of an item, in order of time; none of silence."""
         return self.sounds[item.first_sound : item.first_sound + item.num_sounds]
 
     def narrow_of(self, item: Item) -> NDArray[Any]:
-        """The same of a narrow band; none of items that were added before there were such."""
+        """Return the records (n,) of the sound of an item in a narrow band, in order of time.
+
+        There are none of items that were added before there were such.
+        """
         return self.all_sounds_of(item)[item.num_sounds :]
 
     def all_sounds_of(self, item: Item) -> NDArray[Any]:
-        """Both, one after the other."""
+        """Return the records (n,) of the sound of an item, then those of its narrow band."""
         return self.sounds[item.first_sound : item.first_sound + item.num_moments]
 
     @cached_property

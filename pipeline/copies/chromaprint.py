@@ -87,7 +87,7 @@ class Chromaprint:
         return self._items_of(_WHOLE_HZ)
 
     def narrow_items(self) -> NDArray[np.uint32]:
-        """The same of what lies between `NARROW_HZ` alone."""
+        """The fingerprint, uint32 (n,) as of `items`, of what lies between `NARROW_HZ` alone."""
         return self._items_of(NARROW_HZ)
 
     def _items_of(self, band: Band) -> NDArray[np.uint32]:

@@ -180,11 +180,11 @@ def suspended(matches: Sequence[Match], reasons: Mapping[tuple[str, int], str]) 
 
 
 def item_in_words(bank: str, item: Item) -> str:
-    """An item in words."""
+    """Return an item of a bank in words: its number, name and label, made visible and cut."""
     return told_of(bank, item.number, item.name, item.label)
 
 
 def told_of(bank: str, number: int, name: str, label: str) -> str:
-    """The same of one of which the bank is not at hand."""
+    """Return an item in words, of a bank that is not at hand; as `item_in_words` does."""
     shown = plain(name, _MAX_SHOWN), plain(label, _MAX_SHOWN)
     return f"{bank} item {number} ({shown[0]}, label {shown[1]})"

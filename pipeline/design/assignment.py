@@ -82,7 +82,7 @@ def read_columns(path: Path) -> Columns:
 
 
 def encode(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """Sorted names, and for each row the index of its name; -1 for null."""
+    """Return sorted names, and of each row the index of its name, int64 (N,); -1 for null."""
     coded = column.combine_chunks().dictionary_encode()
     names = coded.dictionary.to_pylist()
     order = sorted(range(len(names)), key=names.__getitem__)

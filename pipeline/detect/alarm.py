@@ -68,7 +68,7 @@ class Step:
     """When the alert that was open before closes."""
 
     def alerts(self) -> list[Alert]:
-        """The same as a list by stream, what closed before what opened."""
+        """Return what became of alerts, in the order of streams; of one, closed before opened."""
         found = []
         for stream in map(int, np.flatnonzero(self.opened | self.continued | self.closed)):
             opened_s, at_s = float(self.opened_s[stream]), float(self.at_s[stream])

@@ -43,18 +43,18 @@ class Answers:
         self._made_by = list(made_by)
 
     def of(self, asked: Sequence[Any], make: Callable[[], Array]) -> Array:
-        """The answer to a question, made only where it is not kept whole."""
+        """Return the answer to a question, of any shape; it is made where it is not kept whole."""
         found = self.get(asked)
         return self.made(asked, make) if found is None else found
 
     def made(self, asked: Sequence[Any], make: Callable[[], Array]) -> Array:
-        """Make the answer to a question, of which `get` found none, and keep it."""
+        """Make the answer to a question of which `get` found none, of any shape, and keep it."""
         found = make()
         self.put(asked, found)
         return found
 
     def get(self, asked: Sequence[Any]) -> Array | None:
-        """The answer that is kept; None where there is none, or it is damaged."""
+        """Return a copy of the answer that is kept; None where there is none, or it is damaged."""
         name = self._name(asked)
         if self._kept is None or not asked or name not in self._kept:
             return None
@@ -65,7 +65,7 @@ class Answers:
         return np.frombuffer(piece.blobs[0], dtype).reshape(shape).copy()
 
     def put(self, asked: Sequence[Any], answer: Array) -> None:
-        """Keep an answer."""
+        """Keep an answer of any shape and type; nothing is kept of an empty question."""
         if self._kept is not None and asked:
             header = [answer.dtype.str, list(answer.shape)]
             self._kept.write(self._name(asked), Piece(header, [answer.tobytes()]))

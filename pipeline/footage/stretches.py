@@ -53,7 +53,7 @@ class ContiguousSound:
         return self.origin + -(-self.past * up // down)
 
     def add(self, samples: NDArray[np.float64]) -> None:
-        """Go on with samples."""
+        """Go on with samples, float64 (n,) in [-1, 1]; those that are a surplus are left out."""
         left_out = min(self.surplus, samples.size)
         self.surplus -= left_out
         if samples.size > left_out:
@@ -102,7 +102,10 @@ def _taps(up: int, down: int) -> Any:
 def overlaid(
     stretches: Sequence[ContiguousSound], start: int, end: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Output samples from `start` to `end`, zero where there are none, and where there are some."""
+    """Return output samples from `start` to `end`, (n,), and where there are any, bool (n,).
+
+    They are zero where there are none.
+    """
     values = np.zeros(end - start)
     is_there = np.zeros(end - start, bool)
     for stretch in stretches:

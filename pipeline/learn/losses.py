@@ -11,13 +11,13 @@ from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
 
 def joint_loss(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:
-    """The mean of `joint_losses`, in float32 whatever the precision of the logits."""
+    """The mean of `joint_losses`, float32 (), whatever the precision of the logits (B, 4)."""
     with torch.autocast(logits.device.type, enabled=False):
         return joint_losses(logits.float(), labels, cfg).mean()
 
 
 def discharge_loss(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:
-    """The mean smoothed cross entropy of the discharge alone, in float32.
+    """The mean smoothed cross entropy of the discharge alone, float32 (), of logits (B, 4).
 
     It is what is learned where another network answers on the origin.
     """

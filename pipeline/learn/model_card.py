@@ -119,7 +119,7 @@ class ModelCard:
 
     @property
     def sound_encoders(self) -> Sequence[Mapping[str, Any]]:
-        """The same of those that hear."""
+        """Names, licences and hashes of frozen encoders of sound that were trained elsewhere."""
         return self.everything.get("sound_encoders") or []
 
     @property

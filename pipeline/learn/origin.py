@@ -253,7 +253,7 @@ def balanced(is_real: NDArray[np.bool_], groups: NDArray[np.int64], balance: flo
 
 
 def evened(odds: Floats, is_real: NDArray[np.bool_]) -> Floats:
-    """The same odds, (N,), scaled so that real and fictional count alike, 1 together."""
+    """Return odds (N,) scaled so that real and fictional count alike, and all of them sum to 1."""
     found = odds.copy()
     for answer in (False, True):
         own = is_real == answer
@@ -268,7 +268,7 @@ def seen(views: NDArray[np.float16]) -> Floats:
 
 
 def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:
-    """Return how well log odds rank real above fictional, or None where all are one of them."""
+    """Return the AUROC of log odds (N,) for real (N,); None where all are real or none is."""
     if is_real.all() or not is_real.any():
         return None
     ranking = metrics.Ranking(is_real, log_odds)

@@ -19,11 +19,11 @@ class Sampler(Protocol):
         """Return how many rows every epoch draws."""
 
     def draw(self) -> NDArray[np.int64]:
-        """The rows of the current epoch, in order."""
+        """Return the rows of the current epoch, int64 (D,), in the order in which they are read."""
 
 
 class InOrder:
-    """The same rows in every epoch, as they stand."""
+    """Gives the same rows (D,) in every epoch, in the order in which they were given."""
 
     epoch = 0
 
@@ -34,7 +34,7 @@ class InOrder:
         return len(self.rows)
 
     def draw(self) -> NDArray[np.int64]:
-        """Draw all rows in their order."""
+        """Return all rows, int64 (D,), in their order."""
         return self.rows
 
 
@@ -71,7 +71,7 @@ class BalancedSampler:
         return self.num_draws
 
     def draw(self) -> NDArray[np.int64]:
-        """The rows of the current epoch, shuffled."""
+        """Return the rows of the current epoch, int64 (D,), shuffled."""
         rng = np.random.default_rng([self.seed, self.epoch])
         classes = list(self._classes())
         quotas = divide(len(self), np.ones(len(classes)), rng)
@@ -85,7 +85,7 @@ class BalancedSampler:
         return rng.permutation(np.concatenate(drawn))
 
     def odds(self) -> NDArray[np.float64]:
-        """Return how often each row is drawn on average, as a share of all draws."""
+        """Return how often each of the rows (N,) is drawn on average, as a share of all draws."""
         shares = np.zeros(len(self.rows))
         classes = list(self._classes())
         for sources, weights in classes:
@@ -141,7 +141,7 @@ class Bags:
         self.chosen, self.shares = np.stack(chosen), np.stack(shares)
 
     def drawn(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """The same rows (D,), with a chosen window of its bag in the place of each first one."""
+        """Return rows (D,), with a chosen window of its bag in the place of each first one."""
         assert self.chosen is not None and self.shares is not None
         bag = np.searchsorted(self.first, rows)
         is_bag = np.isin(rows, self.first)
@@ -177,7 +177,7 @@ class BagSampler:
         return len(self.everything)
 
     def draw(self) -> NDArray[np.int64]:
-        """The rows of the current epoch, shuffled."""
+        """Return the rows of the current epoch, int64 (D,), shuffled."""
         self.labelled.set_epoch(self.epoch)
         self.everything.set_epoch(self.epoch)
         if self.bags.chosen is None:

@@ -28,14 +28,14 @@ class Interval:
     num_skipped: int = 0
 
     def around(self, value: float) -> Interval:
-        """The same interval, widened to hold the estimate itself.
+        """Return this interval, widened to hold the estimate itself.
 
         Resampling inflates distances such as a calibration error, so that percentiles can miss it.
         """
         return Interval(min(self.low, value), max(self.high, value), self.num_skipped)
 
     def within(self, least: float, most: float) -> Interval:
-        """The same interval, cut to what is possible."""
+        """Return this interval, cut to what is possible."""
         low, high = (min(max(end, least), most) for end in (self.low, self.high))
         return Interval(low, high, self.num_skipped)
 

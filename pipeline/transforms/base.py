@@ -77,18 +77,18 @@ def smooth_paths(seed: int, num_frames: int, num_paths: int, hz: tuple[float, fl
 
 
 def alike(frames: Frames, *steps: A.BasicTransform) -> Frames:
-    """Apply Albumentations transforms with one draw for all frames."""
+    """Apply Albumentations transforms to uint8 (T, H, W, 3) with one draw for all frames."""
     # A draw from ranges of one value needs a seed all the same to be the same in every worker.
     return np.ascontiguousarray(A.Compose(list(steps), seed=0)(images=frames)["images"])
 
 
 def fixed(value: float) -> tuple[float, float]:
-    """The range of one value that Albumentations wants."""
+    """Return the range of one value that Albumentations wants."""
     return (value, value)
 
 
 def to_uint8(values: NDArray[Any]) -> Frames:
-    """Round and clip to uint8."""
+    """Round values of any shape to whole numbers, and clip them to 0 to 255, uint8."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
@@ -135,7 +135,7 @@ def turned(
 
 
 def resized(frames: Frames, width: int, height: int) -> Frames:
-    """Scale frames: by area when smaller, bilinearly when larger."""
+    """Scale uint8 (T, H, W, 3) to `width` by `height`: by area when smaller, else bilinearly."""
     smaller = width * height < frames.shape[1] * frames.shape[2]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.stack([cv2.resize(f, (width, height), interpolation=method) for f in frames])

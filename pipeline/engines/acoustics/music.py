@@ -110,7 +110,7 @@ class _Pluck:
 
 
 def turning(phase: Vector) -> NDArray[np.complex128]:
-    """Numbers of length 1 at angles."""
+    """Return numbers of absolute value 1 at angles (...) in radians."""
     out = np.empty(len(phase), np.complex128)
     out.real, out.imag = np.cos(phase), np.sin(phase)
     return out

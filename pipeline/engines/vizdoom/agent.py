@@ -32,7 +32,7 @@ class _Target:
 
     bearing_deg: float
     width: float
-    """As a share of the picture's."""
+    """A share of the width of the picture."""
 
 
 class Agent:

@@ -125,7 +125,7 @@ class Heard:
     mean: NDArray[np.float64] | None = None
 
     def of_mean(self) -> Heard:
-        """The same with the mean of the channels as they are."""
+        """Return this with the mean of the channels as they are in the place of `samples`."""
         return self if self.mean is None else replace(self, samples=self.mean, mean=None)
 
 

@@ -106,7 +106,7 @@ class HeardNet(nn.Module):
         return (self.scale * scores + self.offset).clamp(MOST_AGAINST, MOST_FOR)
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
-        """Return what streams remember before their first frames; zeros all of it."""
+        """Return what B streams remember before their first frames: zeros, (B, ...) each."""
         device = self.scale.device
         return {
             "sound": torch.zeros(num_streams, self.num_samples, dtype=torch.int16, device=device),

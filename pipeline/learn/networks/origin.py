@@ -97,7 +97,7 @@ class OriginNet(nn.Module):
         return pooled(views.to(self.motion_scale.dtype))
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
-        """Return what streams remember before their first frames; zeros all of it."""
+        """Return what B streams remember before their first frames: zeros, (B, ...) each."""
         device = self.motion_scale.device
         count = torch.zeros(num_streams, dtype=torch.int64, device=device)
         seen = torch.zeros(num_streams, self.num_views, self.encoder.num_features, device=device)

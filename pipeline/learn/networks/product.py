@@ -174,7 +174,7 @@ def with_origin(logits: Tensor, more: Tensor) -> Tensor:
 
 
 def with_discharge(logits: Tensor, more: Tensor) -> Tensor:
-    """The same, of a discharge."""
+    """Logits (..., 4) with `more` (...) added to the log odds of a discharge."""
     return _with(logits, more, IS_DISCHARGE)
 
 

@@ -51,7 +51,7 @@ def _passed(num_frames: int, p: Mapping[str, Any]) -> NDArray[np.float64]:
 
 
 def _speed_of_sound(samples: Samples, p: Mapping[str, Any]) -> Samples:
-    """The same ramp through the sound, as a tape does it: what is slower is lower."""
+    """Play sound at the speeds of the pictures, as a tape does: what is slower is lower."""
     num_frames = max(1, round(len(samples) * FPS / SOUND_HZ))
     passed = _passed(num_frames, p) * len(samples) / num_frames
     steps = np.linspace(0, len(samples), len(passed))

@@ -43,7 +43,7 @@ class SoundTransform:
 
 
 def rms(wave: Wave) -> float:
-    """Root of the mean square, at least that of the quietest sound that others follow."""
+    """Root of the mean square of (N,), at least that of the quietest sound that others follow."""
     return max(_LEAST_RMS, float(np.sqrt(np.mean(np.square(wave)))))
 
 
@@ -54,12 +54,12 @@ def from_acoustics(wave: Wave, count: int) -> Wave:
 
 
 def to_acoustics(wave: Wave) -> Wave:
-    """Sound at `SOUND_HZ` at the rate of `engines.acoustics`."""
+    """Sound (N,) at `SOUND_HZ` resampled to the rate of `engines.acoustics`."""
     return np.asarray(signal.resample_poly(wave, RATE_HZ, SOUND_HZ))
 
 
 def over(samples: Samples, other: Wave, snr_db: float) -> Samples:
-    """Lay another sound over samples, of a level `snr_db` below theirs."""
+    """Lay another sound (N,) over samples (N,), `snr_db` decibels below their level."""
     wave = wave_of(samples)
     gain = rms(wave) * 10 ** (-snr_db / 20) / max(float(np.sqrt(np.mean(other**2))), 1e-12)
     return samples_of(wave + gain * other)

@@ -24,17 +24,17 @@ _LEAST_DEVIATION = 4.0
 
 
 def shuffled(frames: Frames, clip_id: str) -> Frames:
-    """The frames in an order that chance decides."""
+    """Return the frames, uint8 (T, H, W, 3), in an order that chance decides."""
     return frames[generator(clip_id, "shuffled").permutation(len(frames))]
 
 
 def frozen(frames: Frames, clip_id: str) -> Frames:
-    """The first frame for the whole clip."""
+    """Return the first frame T times, uint8 (T, H, W, 3)."""
     return np.repeat(frames[:1], len(frames), axis=0)
 
 
 def normalised(frames: Frames, clip_id: str) -> Frames:
-    """Grey, and every frame as bright and as rich in contrast as any other of any clip."""
+    """Return uint8 (T, H, W, 3) in grey, all frames of all clips of one mean and one deviation."""
     brightness = luma(frames)
     mean = brightness.mean(axis=(1, 2), keepdims=True)
     deviation = np.maximum(brightness.std(axis=(1, 2), keepdims=True), _LEAST_DEVIATION)
@@ -43,21 +43,21 @@ def normalised(frames: Frames, clip_id: str) -> Frames:
 
 
 def border_only(frames: Frames, clip_id: str) -> Frames:
-    """The outermost sixteenth on each side; the rest is grey."""
+    """Keep the outermost sixteenth on each side of uint8 (T, H, W, 3); the rest becomes grey."""
     out, inside = frames.copy(), _inside(frames)
     out[:, inside[0], inside[1]] = _GREY
     return out
 
 
 def centre_only(frames: Frames, clip_id: str) -> Frames:
-    """Everything but the outermost sixteenth on each side, which is grey."""
+    """Make the outermost sixteenth on each side of uint8 (T, H, W, 3) grey; the rest stays."""
     out, inside = np.full_like(frames, _GREY), _inside(frames)
     out[:, inside[0], inside[1]] = frames[:, inside[0], inside[1]]
     return out
 
 
 def overlays_only(frames: Frames, clip_id: str) -> Frames:
-    """Corners and strips at the top and bottom, where overlays stand; the rest is grey."""
+    """Keep the corners and strips of uint8 (T, H, W, 3) where overlays stand; grey the rest."""
     height, width = frames.shape[1:3]
     out = np.full_like(frames, _GREY)
     strip, tall, wide = round(_STRIP * height), round(_CORNER * height), round(_CORNER * width)

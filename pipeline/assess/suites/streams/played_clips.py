@@ -91,12 +91,12 @@ class Shootings:
 
     @property
     def lengths(self) -> IntArray:
-        """(n,) clips of each shooting."""
+        """Return how many clips each shooting has, (n,)."""
         return np.diff(np.append(self.first, self.rows.size))
 
     @property
     def watched_s(self) -> FloatArray:
-        """(n,) how long each goes on."""
+        """Return how many seconds each goes on, (n,)."""
         return np.maximum.reduceat(self.delays_s, self.first) if self.first.size else self.delays_s
 
 

@@ -70,7 +70,7 @@ def tone(radiance: Array, exposure: float, graphics: Graphics) -> Array:
 
 
 def outline(picture: Array, depth: Array, surface: NDArray[np.int8]) -> None:
-    """Darken depth edges and the border of people and arms, in place."""
+    """Darken depth edges and the border of people and arms of a picture (H, W, 3), in place."""
     log_depth = np.log(np.maximum(depth, 0.05))
     edge = np.zeros(depth.shape, np.bool_)
     for axis in (0, 1):
