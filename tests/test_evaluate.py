@@ -396,7 +396,10 @@ def test_another_model_is_set_beside_this_one(tmp_path: Path, compose: Compose) 
     run(compose("evaluate", *SMALL, f"against={tmp_path / 'older'}"))
     reports = tmp_path / "compared_reports" / "older" / "reports"
     found = json.loads((reports / "metrics.json").read_text())["suites"]["against"]
-    assert set(found["verdicts"]) == set(found["judged_sets"]) == {"test", "unseen"}
+    assert set(found["judged_sets"]) == {"test", "unseen"}
+    assert set(found["verdicts"]) == {
+        f"{part}_{question}" for part in found["judged_sets"] for question in ("shooting", "origin")
+    }
     auroc = found["judged_sets"]["test"]["shooting"]["auroc"]
     assert auroc["difference"]["value"] == pytest.approx(auroc["second"] - auroc["first"], abs=2e-6)
     assert "Against another model" in (reports / "report.html").read_text()

@@ -13,7 +13,8 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measurement import as_json
 from pipeline.assess.statistics.paired_differences import Differences
 
-_JUDGED = ("shooting", "auroc")
+_JUDGED = {"shooting": "the alert", "origin": "the origin"}
+_METRIC = "auroc"
 
 
 def examine(
@@ -40,7 +41,11 @@ def examine(
             "much the same recordings, so the difference is better known than either value: an "
             "interval of the difference that holds 0 shows no difference."
         ),
-        verdicts=[_verdict(part, differences, name) for part, differences in found.items()],
+        verdicts=[
+            _verdict(part, question, differences, name)
+            for part, differences in found.items()
+            for question in _JUDGED
+        ],
         panels=[_table(part, differences, name) for part, differences in found.items()],
         metrics=as_json({"other": name, "judged_sets": found}),
         plots={"differences.csv": (_HEADER, list(_rows(found)))},
@@ -61,14 +66,21 @@ def _rows(found: Mapping[str, Mapping[str, Differences]]) -> Sequence[Sequence[A
     ]
 
 
-def _verdict(part: str, differences: Mapping[str, Differences], name: str) -> Verdict:
+def _verdict(
+    part: str, question: str, differences: Mapping[str, Differences], name: str
+) -> Verdict:
     """Green where this model is better beyond chance, red where the other is, else amber."""
-    question, metric = _JUDGED
-    difference = differences[question].by_metric[metric].difference
-    label = f"{wording.METRIC_NAMES[metric]} of the alert on {part}"
+    found = differences[question].by_metric[_METRIC]
+    difference = found.difference
+    label = f"{wording.METRIC_NAMES[_METRIC]} of {_JUDGED[question]} on {part}"
+    key = f"{part}_{question}"
+    if difference.interval is None and difference.value == 0:
+        # As where adapting kept the layers: no resample could tell the two apart.
+        value = wording.number(_METRIC, found.first)
+        return Verdict(key, "amber", f"{label}: no difference is shown; both have {value}.")
     if difference.interval is None:
         reason = difference.reason or "there is no interval"
-        return Verdict(part, "grey", f"{label}: the two cannot be compared: {reason}.")
+        return Verdict(key, "grey", f"{label}: the two cannot be compared: {reason}.")
     low, high = difference.interval.low, difference.interval.high
     state: State = "green" if high < 0 else "red" if low > 0 else "amber"
     said = {
@@ -77,7 +89,7 @@ def _verdict(part: str, differences: Mapping[str, Differences], name: str) -> Ve
         "amber": "no difference is shown",
     }[state]
     numbers = f"{difference.known:+.3f} for “{name}” ({low:+.3f} to {high:+.3f})"
-    return Verdict(part, state, f"{label}: {said}; {numbers}.")
+    return Verdict(key, state, f"{label}: {said}; {numbers}.")
 
 
 def _table(part: str, differences: Mapping[str, Differences], name: str) -> Table:

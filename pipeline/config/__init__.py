@@ -173,7 +173,7 @@ class AdaptApp(LoadConfig, App):
 
     ingest: IngestConfig = MISSING
     """How the collection becomes canonical clips."""
-    weight: float = between(1e-3, 1e3, default=3.0)
+    weight: float = between(1e-3, 1e3, default=0.1)
     """What each clip of the collection counts for the origin; one of training counts 1."""
     clips_per_file: int = between(1, default=8)
     """Most clips of a file that are learned from and judged, spread evenly over it."""

@@ -16,6 +16,22 @@ from pipeline.system.visible_text import plain
 _MOST_CHARACTERS = 300
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44
 _ALL = "all"
+NEW, SHIFTED, UNCHANGED = "new", "shifted", "unchanged"
+"""The layers of adapted weights, beside those of the weights before."""
+_OF_LAYERS = {
+    NEW: "The weights have new layers, for which each clip counts {weight:g} times one of "
+    "training.",
+    SHIFTED: "New layers, for which each clip counted {weight:g} times one of training, are judged "
+    "below. The weights have those before, with a constant added to the log odds of real.",
+    UNCHANGED: "The weights have the layers before, unchanged.",
+}
+_CHOSEN = {
+    NEW: "The weights in this folder have new layers all the same, since the gain is larger than "
+    "its standard error.",
+    SHIFTED: "So the layers before were kept: the weights in this folder rank as those before do, "
+    "and their P(real) is shifted to what was right on these files. Add sources, and look at the "
+    "files told worst.",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,8 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], left_out: Sequence
         assumptions=_assumptions(told),
         folds=", together with others" if told["sources"] > FEW_SOURCES else "",
         comparison=_comparison(told),
+        confidence=f"{100 * told['confidence']:g}",
+        taken_wrongly=_taken_wrongly(told),
         curve=[_curve_row(point) for point in told["learning_curve"]],
         curve_caption=_curve_caption(told),
         plot=_plot(told["learning_curve"]),
@@ -64,34 +82,53 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], left_out: Sequence
 
 
 def _headline(told: Mapping[str, Any]) -> str:
-    learned = f"{count(told['files'], 'file')} of {count(told['sources'], 'source')}"
-    if _ALL not in told["sources_left_out"]:
-        return f"The origin is learned from {learned} more; what that gains cannot be judged"
+    looked_at = f"{count(told['files'], 'file')} of {count(told['sources'], 'source')}"
+    if _ALL not in told["gain"]:
+        return f"What {looked_at} gain cannot be judged, and the layers are as they were"
     before, after = (told[key][_ALL] for key in ("before", "sources_left_out"))
     return (
-        f"Real told from fictional with AUROC {decimal(before['auroc'])} before and "
-        f"{decimal(after['auroc'])} after, by file, on {learned} that the weights judged by had "
-        "not seen"
+        f"{'A' if told['gain'][_ALL]['is_shown'] else 'No'} gain is shown: real told from "
+        f"fictional with AUROC {decimal(before['auroc'])} before and {decimal(after['auroc'])} by "
+        f"new layers, by file, on {looked_at} that the layers judged by had not seen"
     )
 
 
 def _warnings(told: Mapping[str, Any]) -> list[str]:
     found = []
-    before, after = (told[key].get(_ALL) for key in ("before", "sources_left_out"))
-    if before and after and after["auroc"] < before["auroc"]:
-        found.append(
-            "Sources that they have not seen are ranked worse by the new weights than by those "
-            "before. Keep those before, and look at the files told worst; then add sources, or "
-            f"adapt with a smaller weight than {told['weight']:g}."
-        )
+    if (gain := told["gain"].get(_ALL)) and not gain["is_shown"]:
+        found.append(f"{_no_gain(gain)} {_CHOSEN[told['layers']]}")
     if told["no_learning_curve"]:
         found.append(told["no_learning_curve"])
     if told["sources"] < FEW_SOURCES:
         found.append(
-            f"{count(told['sources'], 'source')} are fewer than {FEW_SOURCES}: thin evidence. "
-            "Take the numbers below for a hint, and judge the weights on footage from elsewhere."
+            f"{count(told['sources'], 'source')} {'is' if told['sources'] == 1 else 'are'} fewer "
+            f"than {FEW_SOURCES}: thin evidence. Take the numbers below for a hint, and judge the "
+            "weights on footage from elsewhere."
         )
     return found
+
+
+def _no_gain(gain: Mapping[str, Any]) -> str:
+    """Say why a gain is not one that is shown."""
+    if gain["low"] is None:
+        return f"No gain is shown: of {_signed(gain['value'])} no interval is known."
+    if gain["high"] < 0:
+        return (
+            "Sources that they have not seen are ranked worse by new layers than by those before: "
+            f"the AUROC changes by {_gain(gain)}."
+        )
+    return f"No gain is shown: the AUROC changes by {_gain(gain)}, and the interval holds 0."
+
+
+def _gain(gain: Mapping[str, Any]) -> str:
+    """A difference of AUROCs with its interval, or with why it has none."""
+    if gain["low"] is None:
+        return f"{_signed(gain['value'])}, no interval: {gain['reason']}"
+    return f"{_signed(gain['value'])} ({_signed(gain['low'])} to {_signed(gain['high'])})"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _assumptions(told: Mapping[str, Any]) -> list[str]:
@@ -101,13 +138,13 @@ def _assumptions(told: Mapping[str, Any]) -> list[str]:
         for origin in told["files_by_origin"]
     )
     found = [
-        f"It learned from {count(told['clips'], 'clip')}, at most {told['clips_per_file']} a file "
-        f"({by_origin}). Each counts {told['weight']:g} times one of training.",
+        f"It looked at {count(told['clips'], 'clip')}, at most {told['clips_per_file']} a file "
+        f"({by_origin}). {_OF_LAYERS[told['layers']].format(weight=told['weight'])}",
         "It assumes that what the detector will be asked about comes from cameras, games and "
         "films like these, and that their labels are right.",
         "It assumes that files of one source share cameras, places or titles, and that different "
         "sources share none. Two names for one camera make the numbers below too good.",
-        "Only the answer on the origin changed. What is said of a discharge is as it was, and "
+        "Only the answer on the origin can change. What is said of a discharge is as it was, and "
         "was not looked at here.",
         "Alert thresholds were chosen for the weights before; evaluate these again before use.",
     ]
@@ -138,6 +175,7 @@ def _comparison(told: Mapping[str, Any]) -> list[list[str]]:
                 _named(against),
                 decimal(before["auroc"]),
                 decimal(after["auroc"]),
+                _gain(told["gain"][against]),
                 _percent(before["found"]),
                 _percent(after["found"]),
                 f"{after['num_real']:,} real and {after['num_fictional']:,} other files of "
@@ -145,6 +183,17 @@ def _comparison(told: Mapping[str, Any]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _taken_wrongly(told: Mapping[str, Any]) -> str:
+    """What a threshold of a half makes of P(real), before and after."""
+    real, fictional = (told["taken_wrongly"][side] for side in ("real", "fictional"))
+    return (
+        f"With a threshold of 0.5 on P(real), {fictional['before']:,} of {fictional['files']:,} "
+        f"fictional files were taken for real before and {fictional['after']:,} are after; "
+        f"{real['before']:,} of {real['files']:,} real ones were taken for fictional before and "
+        f"{real['after']:,} are after."
+    )
 
 
 def _named(against: str) -> str:
@@ -156,10 +205,11 @@ def _curve_caption(told: Mapping[str, Any]) -> str:
     draws = max((point["draws"] for point in points), default=0)
     is_thin = all(point["num_sources"]["most"] < FEW_SOURCES for point in points)
     return (
-        f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, learns "
-        "from files of the others, taken in turns from their sources, and is judged on every file "
-        "held out. 0 files are the detector as it was. Shown are the mean and the range over "
-        "draws, which share files and are no interval of confidence."
+        f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, fits "
+        "new layers to files of the others, taken in turns from their sources, and judges them on "
+        "every file held out, whether or not such layers were taken above. 0 files are the "
+        "detector as it was. Shown are the mean and the range over draws, which share files and "
+        "are no interval of confidence."
         + f" No draw judges {FEW_SOURCES} sources or more: thin evidence."
         * is_thin
     )
@@ -174,7 +224,8 @@ def _curve_row(point: Mapping[str, Any]) -> list[str]:
         f"{decimal(auroc['mean'])}, {decimal(auroc['least'])} to {decimal(auroc['most'])}",
         f"{_percent(found['mean'])}, {_percent(found['least'])} to {_percent(found['most'])}",
         f"{_whole(point['num_real'])} real and {_whole(point['num_fictional'])} other files of "
-        f"{_whole(point['num_sources'])} sources, in {count(point['draws'], 'draw')}",
+        f"{_whole(point['num_sources'])} source{'s' * (point['num_sources']['most'] != 1)}, in "
+        f"{count(point['draws'], 'draw')}",
     ]
 
 

@@ -13,21 +13,14 @@ import numpy as np
 
 from pipeline.assess.page import adaptation
 from pipeline.assess.page.plots import write_csv
-from pipeline.commands.adapt import detector, footage, judgement, record
+from pipeline.commands.adapt import detector, footage, judgement, layers, record
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
-from pipeline.learn.origin import (
-    Head,
-    auroc,
-    fit_calibrated,
-    origin_weights,
-    seen,
-    training_examples,
-)
+from pipeline.learn.origin import Head, auroc, origin_weights, seen, training_examples
 from pipeline.store import workdir
 from pipeline.store.manifest import IS_REAL
 from pipeline.store.output_files import LEARNING_CURVE, METRICS, REPORT
@@ -66,7 +59,6 @@ def run(collection: str, cfg: AdaptApp) -> None:
     _tell_of(own, settings)
 
     before = Head.of(origin)
-    head = fit_calibrated(training.joined(own.examples), settings)
     reason = judgement.why_no_curve(own, cfg.num_draws, cfg.seed)
     points = []
     if not reason:
@@ -79,16 +71,16 @@ def run(collection: str, cfg: AdaptApp) -> None:
             seed=cfg.seed,
             num_workers=cfg.run.num_workers,
         )
-    was = own.by_file(before.log_odds(own.examples.values))
-    now = judgement.left_out_once(training, own, settings, cfg.run.num_workers)
+    chosen = layers.choose(training, own, before, settings, cfg.run.num_workers)
+    log.info("adapt: %s", record.outcome(chosen))
 
     counted = origin_weights(data, settings)[data.val_rows] > 0
     is_real = np.array(IS_REAL)[data.labels[data.val_rows]]
-    of_val = head.log_odds(seen(found.of(data.val_rows)))
+    of_val = chosen.head.log_odds(seen(found.of(data.val_rows)))
     val_auroc = auroc(of_val[counted], is_real[counted])
 
-    head.set_into(origin)
-    told = record.metrics(cfg, settings, own, was, now, points, reason)
+    chosen.head.set_into(origin)
+    told = record.metrics(cfg, settings, own, chosen, points, reason)
     left_out = [f"{one.path}: {one.reason}; {one.remedy}" for one in own.rejects]
     left_out += [f"{path}: among the samples of training already" for path in own.known]
     with workdir.replacing(target, work, workdir.OUTPUTS["adapt"]) as folder:
@@ -98,12 +90,12 @@ def run(collection: str, cfg: AdaptApp) -> None:
             clip=data.packed.format,
             temperature=adapting.card.temperature,
             memory=adapting.card.memory,
-            provenance=record.card(cfg, settings, adapting, own, val_auroc),
+            provenance=record.card(cfg, settings, adapting, own, chosen, val_auroc),
         )
         text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False)
         (folder / METRICS).write_text(text + "\n")
         write_csv(folder / LEARNING_CURVE, *record.table(points))
-        page = adaptation.render(told, record.files(own, was, now), left_out)
+        page = adaptation.render(told, record.files(own, chosen), left_out)
         (folder / REPORT).write_text(page, encoding="utf-8")
     print(target / weights.WEIGHTS)
     print(target / REPORT)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from pipeline.assess.statistics.measurement import Measured
+from pipeline.assess.statistics.placements import place
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Floats, Head, OriginExamples, fit_calibrated, fit_head
+from pipeline.learn.origin import Floats, Head, OriginExamples, fit_head
 from pipeline.numbers import metrics
+from pipeline.numbers.intervals import MIN_RECORDINGS
 
 MAX_FPR = 0.01
 MOST_FOLDS = 20
 """Times that sources are left out; one at a time where there are no more of them."""
 ALL = "all"
 """Real against everything fictional, beside real against one fictional origin."""
+CONFIDENCE = 0.95
+"""Of the interval of a gain."""
 _FEWEST = 4
 _HELD_OUT = 1 / 3
 Bools = NDArray[np.bool_]
+Fit = Callable[[OriginExamples, OriginExamples], Head | None]
+"""From the footage of training and of the collection to a head; None where it can make none."""
 Task = TypeVar("Task")
 
 
@@ -39,6 +46,28 @@ class RankingResult:
     num_real: int
     num_fictional: int
     num_sources: int
+
+
+@dataclass(frozen=True)
+class AurocGain:
+    """Tells how much higher an AUROC is than one before, on the same files."""
+
+    measured: Measured
+    """With its interval over sources, by DeLong's variance and Student's t."""
+    error: float
+    """Its standard error over sources."""
+    num_sources: int
+    """Of the answer that has fewer; the error of one means nothing."""
+
+    @property
+    def exceeds_error(self) -> bool:
+        """Whether it is larger than its standard error, where that means something."""
+        return self.num_sources >= MIN_RECORDINGS and self.measured.known > self.error
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether all of its interval lies above 0."""
+        return self.measured.low is not None and self.measured.low > 0
 
 
 @dataclass(frozen=True)
@@ -82,11 +111,36 @@ def judge(
     return found
 
 
-def left_out_once(training: OriginExamples, own: Own, cfg: TrainConfig, num_workers: int) -> Floats:
+def gains(
+    was: Floats, now: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]
+) -> dict[str, AurocGain]:
+    """What is gained from `was` to `now`, by what real is told from.
+
+    Both are log odds of real of files, (F,), of which those are judged that `now` has no NaN for.
+    Nothing where all of these are real or none is.
+    """
+    told = ~np.isnan(now)
+    is_real, groups = origins == "real", np.unique(sources, return_inverse=True)[1]
+    found = {}
+    for against in [ALL, *sorted(set(origins[told & ~is_real].tolist()))]:
+        chosen = told & (is_real | (origins == against) | (against == ALL))
+        before, after = (
+            place(is_real[chosen], one[chosen], groups[chosen], len(groups)) for one in (was, now)
+        )
+        if before and after:
+            gain = after.beyond(before, CONFIDENCE)
+            interval = gain.interval and gain.interval.within(-1.0, 1.0)
+            error = float(np.sqrt(np.square(after.influence - before.influence).sum()))
+            num_sources = min(before.num_units, after.num_units)
+            found[against] = AurocGain(replace(gain, interval=interval), error, num_sources)
+    return found
+
+
+def left_out_once(training: OriginExamples, own: Own, fit: Fit, num_workers: int) -> Floats:
     """Log odds of real of files, (F,), from heads that saw nothing of their sources.
 
     Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
-    the fit as well as of the calibration. NaN where nothing real, or nothing fictional, is left.
+    all that `fit` is given. NaN where it can make nothing of the rest.
     """
     names = np.unique(own.examples.sources)
     parts = np.array_split(names, min(len(names), MOST_FOLDS))
@@ -95,9 +149,7 @@ def left_out_once(training: OriginExamples, own: Own, cfg: TrainConfig, num_work
     def leave_out(part: NDArray[np.str_]) -> None:
         is_out = np.isin(own.examples.sources, part)
         rest = training.take(~np.isin(training.sources, part))
-        rest = rest.joined(own.examples.take(~is_out))
-        if rest.is_real.any() and not rest.is_real.all():
-            head = fit_calibrated(rest, cfg)
+        if head := fit(rest, own.examples.take(~is_out)):
             found[is_out] = head.log_odds(own.examples.values[is_out])
 
     _each(leave_out, parts, num_workers)
@@ -187,9 +239,9 @@ def _drawn(own: Own, seed: int, number: int) -> _Draw:
         out += names[: max(1, round(_HELD_OUT * len(names)))].tolist()
     held_out = np.isin(sources, out)
     order = []
-    for place, name in enumerate(rng.permutation(np.unique(sources[~held_out]))):
+    for turn_of, name in enumerate(rng.permutation(np.unique(sources[~held_out]))):
         files = rng.permutation(np.flatnonzero(sources == name))
-        order += [(turn, place, int(file)) for turn, file in enumerate(files)]
+        order += [(turn, turn_of, int(file)) for turn, file in enumerate(files)]
     return _Draw(held_out, np.array([file for _, _, file in sorted(order)], np.int64))
 
 

@@ -11,13 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.page.adaptation import FileRow
+from pipeline.assess.page.adaptation import NEW, SHIFTED, UNCHANGED, FileRow
+from pipeline.assess.statistics.measurement import as_json
 from pipeline.commands.adapt.footage import Own
-from pipeline.commands.adapt.judgement import MAX_FPR, Point, RankingResult, judge
+from pipeline.commands.adapt.judgement import (
+    ALL,
+    CONFIDENCE,
+    MAX_FPR,
+    Point,
+    RankingResult,
+    judge,
+)
+from pipeline.commands.adapt.layers import ChosenLayers
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.learn.data import origin_weight
-from pipeline.learn.origin import Floats
 from pipeline.numbers.rounding import rounded
 
 ADAPTED = "adapted"
@@ -32,8 +40,7 @@ def metrics(
     cfg: AdaptApp,
     settings: TrainApp,
     own: Own,
-    was: Floats,
-    now: Floats,
+    chosen: ChosenLayers,
     points: Sequence[Point],
     reason: str,
 ) -> dict[str, Any]:
@@ -43,14 +50,15 @@ def metrics(
         cfg: how it was adapted.
         settings: those of the detector's training.
         own: the collection.
-        was: log odds of real of its files by the detector as it was, (F,).
-        now: the same from layers that saw nothing of their sources; NaN where there is none.
+        chosen: the layers of the adapted detector.
         points: of the learning curve.
         reason: why there is no learning curve, or empty.
     """
-    judged = judge(now, own.origins, own.sources)
+    judged = judge(chosen.new, own.origins, own.sources)
     # Both on the same files.
-    before = judge(np.where(np.isnan(now), np.nan, was), own.origins, own.sources)
+    was = np.where(np.isnan(chosen.new), np.nan, chosen.was)
+    is_real, is_told = own.origins == "real", ~np.isnan(chosen.now)
+    before = judge(was, own.origins, own.sources)
     return {
         "collection": own.name,
         "files": len(own.files),
@@ -70,6 +78,20 @@ def metrics(
         "max_fpr": MAX_FPR,
         "before": {one.against: _plain(one) for one in before},
         "sources_left_out": {one.against: _plain(one) for one in judged},
+        "gain": {
+            against: {**as_json(gain.measured), "is_shown": gain.is_shown}
+            for against, gain in chosen.gains.items()
+        },
+        "confidence": CONFIDENCE,
+        "layers": _layers(own, chosen),
+        "taken_wrongly": {
+            side: {
+                "files": int(of_side.sum()),
+                "before": int((of_side & ((chosen.was > 0) != is_real)).sum()),
+                "after": int((of_side & ((chosen.now > 0) != is_real)).sum()),
+            }
+            for side, of_side in (("real", is_told & is_real), ("fictional", is_told & ~is_real))
+        },
         "learning_curve": list(_curve(points)),
         "no_learning_curve": reason or None,
     }
@@ -88,23 +110,41 @@ def table(points: Sequence[Point]) -> tuple[list[str], list[list[Any]]]:
     return header, rows
 
 
-def files(own: Own, was: Floats, now: Floats) -> list[FileRow]:
-    """The files of the collection; `was` and `now` are as in `metrics`."""
+def outcome(chosen: ChosenLayers) -> str:
+    """One line on what was gained, and so on what the adapted weights are."""
+    kept = "new layers are in the weights" if chosen.is_new else "the layers before are kept"
+    if (found := chosen.gains.get(ALL)) is None:
+        return f"there is nothing to judge new layers by; {kept}"
+    gain = found.measured
+    ends = gain.reason if gain.low is None else f"{gain.low:+.3f} to {gain.high:+.3f}"
+    return (
+        f"{'a' if found.is_shown else 'no'} gain is shown: on sources left out new layers change "
+        f"the AUROC by {gain.known:+.3f} ({ends}); {kept}"
+    )
+
+
+def files(own: Own, chosen: ChosenLayers) -> list[FileRow]:
+    """The files of the collection."""
     return [
         FileRow(
             path=file.path,
             origin=file.origin,
             source=file.source,
             num_clips=int((own.file_of == number).sum()),
-            before=_probability(was[number]),
-            after=None if math.isnan(now[number]) else _probability(now[number]),
+            before=_probability(chosen.was[number]),
+            after=None if np.isnan(chosen.now[number]) else _probability(chosen.now[number]),
         )
         for number, file in enumerate(own.files)
     ]
 
 
 def card(
-    cfg: AdaptApp, settings: TrainApp, detector: Detector, own: Own, val_auroc: float | None
+    cfg: AdaptApp,
+    settings: TrainApp,
+    detector: Detector,
+    own: Own,
+    chosen: ChosenLayers,
+    val_auroc: float | None,
 ) -> dict[str, Any]:
     """Return what the new card says beside what belongs to its weights."""
     kept = {
@@ -113,12 +153,13 @@ def card(
         if name not in _OF_THE_WEIGHTS
     }
     names = ("source", "origin", "licence", "authority", "rendered")
+    weight = cfg.weight if chosen.is_new else 0.0
     counts = Counter(tuple(getattr(clip, name) for name in names) for clip in own.clips)
     rows = [
         {
             **dict(zip(names, group, strict=True)),
             **{"train": count, "val": 0, "adapted": True},
-            "origin_weight": cfg.weight * origin_weight(group[names.index("rendered")], settings),
+            "origin_weight": weight * origin_weight(group[names.index("rendered")], settings),
         }
         for group, count in sorted(counts.items())
     ]
@@ -136,6 +177,7 @@ def card(
             "pixels_sha256": hashlib.sha256(pixels.encode()).hexdigest(),
             "weight": cfg.weight,
             "clips_per_file": cfg.clips_per_file,
+            "layers": _layers(own, chosen),
         },
     }
 
@@ -162,6 +204,12 @@ def _curve(points: Sequence[Point]) -> list[Mapping[str, Any]]:
 def _range(values: Sequence[float]) -> dict[str, float]:
     # Python's own sum rounds otherwise from 3.12 on.
     return {"mean": math.fsum(values) / len(values), "least": min(values), "most": max(values)}
+
+
+def _layers(own: Own, chosen: ChosenLayers) -> str:
+    if chosen.is_new:
+        return NEW
+    return SHIFTED if len(np.unique(own.examples.is_real)) > 1 else UNCHANGED
 
 
 def _plain(one: RankingResult) -> dict[str, Any]:

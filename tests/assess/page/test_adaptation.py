@@ -18,6 +18,11 @@ def judged(auroc: float) -> dict[str, Any]:
     return {"auroc": auroc, "found": 1.0, **counts}
 
 
+def gain(value: float, low: float | None, high: float | None) -> dict[str, Any]:
+    is_shown = low is not None and low > 0
+    return {"value": value, "low": low, "high": high, "reason": "none", "is_shown": is_shown}
+
+
 def point(files: int, against: str, *aurocs: float) -> dict[str, Any]:
     """A point of the curve with the mean, the least and the most AUROC."""
     mean, least, most = aurocs
@@ -48,6 +53,13 @@ def told(**changes: Any) -> dict[str, Any]:
         "clips_per_file": 8,
         "before": {"all": judged(0.5)},
         "sources_left_out": {"all": judged(1.0)},
+        "gain": {"all": gain(0.5, 0.25, 0.75)},
+        "confidence": 0.95,
+        "layers": adaptation.NEW,
+        "taken_wrongly": {
+            "real": {"files": 1, "before": 1, "after": 0},
+            "fictional": {"files": 1, "before": 0, "after": 1},
+        },
         "learning_curve": [],
         "no_learning_curve": "Each side has one source only.",
     } | changes
@@ -55,7 +67,7 @@ def told(**changes: Any) -> dict[str, Any]:
 
 def test_the_page_says_what_was_gained_and_puts_the_worst_file_first() -> None:
     page = adaptation.render(told(), FILES, ["c.mp4: no video"])
-    assert "AUROC 0.500 before and 1.000 after" in page
+    assert "AUROC 0.500 before and 1.000 by new layers" in page
     assert page.index("b.mp4") < page.index("a.mp4")
     assert "<li>c.mp4: no video</li>" in page
     assert page == adaptation.render(told(), FILES, ["c.mp4: no video"])
@@ -83,17 +95,59 @@ def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentenc
     assert sentence not in adaptation.render(told(), FILES, [])
 
 
-def test_a_loss_stands_above_all_else() -> None:
-    page = adaptation.render(
-        told(before={"all": judged(0.9)}, sources_left_out={"all": judged(0.8)}), FILES, []
-    )
-    assert '<p class="warning">Sources that they have not seen are ranked worse' in page
-    assert "ranked worse" not in adaptation.render(told(), FILES, [])
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            gain(-0.1, -0.2, -0.05),
+            "Sources that they have not seen are ranked worse by new layers than by those before: "
+            "the AUROC changes by \N{MINUS SIGN}0.100 (\N{MINUS SIGN}0.200 to "
+            "\N{MINUS SIGN}0.050).",
+        ),
+        (
+            gain(0.1, -0.05, 0.25),
+            "No gain is shown: the AUROC changes by +0.100 (\N{MINUS SIGN}0.050 to +0.250), and "
+            "the interval holds 0.",
+        ),
+        (gain(0.1, None, None), "No gain is shown: of +0.100 no interval is known."),
+    ],
+)
+def test_without_a_gain_the_page_says_first_that_the_layers_before_were_kept(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    page = adaptation.render(told(layers=adaptation.SHIFTED, gain={"all": changes}), FILES, [])
+    assert "<h1>No gain is shown: " in page
+    assert f'<p class="warning">{sentence} So the layers before were kept' in page
+    assert "The weights have those before, with a constant added" in page
+    taken = adaptation.render(told(gain={"all": changes}), FILES, [])
+    assert f'<p class="warning">{sentence} The weights in this folder have new layers' in taken
+    shown = adaptation.render(told(), FILES, [])
+    assert "<h1>A gain is shown: " in shown
+    assert "+0.500 (+0.250 to +0.750)" in shown
+    assert "were kept" not in shown
+
+
+def test_what_is_taken_wrongly_is_counted_before_and_after() -> None:
+    page = adaptation.render(told(), FILES, [])
+    assert (
+        "0 of 1 fictional files were taken for real before and 1 are after; 1 of 1 real ones were "
+        "taken for fictional before and 0 are after."
+    ) in page
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"), [(1, "1 source is fewer than 20"), (2, "2 sources are fewer than 20")]
+)
+def test_few_sources_are_told_of_in_grammar(sources: int, says: str) -> None:
+    assert says in adaptation.render(told(sources=sources), FILES, [])
 
 
 def test_a_page_without_a_judgement_has_no_table_of_it() -> None:
-    page = adaptation.render(told(before={}, sources_left_out={}), FILES, [])
-    assert "what that gains cannot be judged" in page
+    page = adaptation.render(
+        told(before={}, sources_left_out={}, gain={}, layers=adaptation.UNCHANGED), FILES, []
+    )
+    assert "gain cannot be judged, and the layers are as they were" in page
+    assert "The weights have the layers before, unchanged." in page
     assert "AUROC before" not in page
 
 
@@ -114,7 +168,7 @@ def test_the_plot_has_a_mark_for_each_point_that_there_is() -> None:
 
 def test_a_row_of_the_curve_says_how_many_draws_it_rests_on() -> None:
     page = adaptation.render(told(learning_curve=[point(4, "film", 0.5, 0.25, 0.75)]), FILES, [])
-    assert "<td>1 real and 1 other files of 1 sources, in 2 draws</td>" in page
+    assert "<td>1 real and 1 other files of 1 source, in 2 draws</td>" in page
 
 
 def test_no_point_gives_no_plot() -> None:

@@ -76,6 +76,30 @@ def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
     assert now["memory"] == was["memory"] is not None
 
 
+def test_layers_that_are_kept_learned_from_nothing_that_was_added(detector: Path) -> None:
+    target = adapted_to(detector, rows("real", "game"), "weight=0.001")
+    was, now = (
+        Detector.load(folder).network.state_dict() for folder in (detector / "models", target)
+    )
+    differing = {name for name in was if not torch.equal(was[name], now[name])}
+    assert differing == {"origin.moving.bias", "origin.still.bias"}
+    card = json.loads((target / CARD).read_text())
+    assert card["adapted"]["layers"] == "shifted"
+    assert {row["origin_weight"] for row in card["data"]["footage"] if "adapted" in row} == {0.0}
+    page = (target / REPORT).read_text()
+    assert "<h1>No gain is shown" in page
+    assert "So the layers before were kept" in page
+
+
+def test_files_of_one_side_alone_change_no_answer(detector: Path) -> None:
+    target = adapted_to(detector, rows("game"))
+    was, now = (
+        Detector.load(folder).network.state_dict() for folder in (detector / "models", target)
+    )
+    assert all(torch.equal(was[name], now[name]) for name in was)
+    assert "the layers are as they were" in (target / REPORT).read_text()
+
+
 def test_the_audit_does_not_look_for_what_was_added_among_the_samples(done: Path) -> None:
     index = Packed.open(done / "packed", done / "work").index
     told, here = derivation._trained_on(done / "adapted" / "own", index)
@@ -87,6 +111,8 @@ def test_the_report_says_what_every_number_rests_on(done: Path) -> None:
     told = json.loads((target / METRICS).read_text())
     assert told["files_by_origin"] == {"film": 4, "game": 4, "real": 4}
     assert told["sources"] == 12
+    assert told["layers"] == "new"
+    assert told["gain"]["all"]["value"] == 1.0
     for key in ("before", "sources_left_out"):
         assert set(told[key]) == {"all", "film", "game"}
         assert told[key]["all"]["num_fictional"] == 8
@@ -97,6 +123,7 @@ def test_the_report_says_what_every_number_rests_on(done: Path) -> None:
     assert {row["files"] for row in found} == {"0", "4", "8"}
     assert {row["judged_sources"] for row in found if row["against"] == "all"} == {"4"}
     page = (target / REPORT).read_text()
+    assert "AUROC 0.000 before and 1.000 by new layers" in page
     assert "12 sources are fewer than 20: thin evidence" in page
     assert "<svg" in page
     assert page.count("real-0-0.mp4") == 1

@@ -137,7 +137,9 @@ def write_own(folder: Path, own: Sequence[IndexRow]) -> Path:
 
 
 def configured(folder: Path, *overrides: str) -> Any:
-    return compose_below(folder, "adapt", "ingest.stride_frames=8", "num_draws=2", *overrides)
+    # Training is small, and what it says of green and grey is wrong.
+    taken = ("ingest.stride_frames=8", "num_draws=2", "weight=3")
+    return compose_below(folder, "adapt", *taken, *overrides)
 
 
 def adapted_to(folder: Path, own: Sequence[IndexRow], *overrides: str) -> Path:
