@@ -110,6 +110,8 @@ def _warnings(told: Mapping[str, Any]) -> list[str]:
 
 def _no_gain(gain: Mapping[str, Any]) -> str:
     """Say why a gain is not one that is shown."""
+    if gain["value"] == 0:
+        return "No gain is shown: the AUROC is the same."
     if gain["low"] is None:
         return f"No gain is shown: of {_signed(gain['value'])} no interval is known."
     if gain["high"] < 0:

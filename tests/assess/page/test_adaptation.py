@@ -110,6 +110,7 @@ def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentenc
             "the interval holds 0.",
         ),
         (gain(0.1, None, None), "No gain is shown: of +0.100 no interval is known."),
+        (gain(0.0, None, None), "No gain is shown: the AUROC is the same."),
     ],
 )
 def test_without_a_gain_the_page_says_first_that_the_layers_before_were_kept(
