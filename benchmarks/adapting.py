@@ -64,6 +64,10 @@ class World:
     collections: Mapping[str, Own]
 
 
+WORLD: World
+"""Set in each process by `start`."""
+
+
 def fast_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
     """`origin.fit_layer` by Newton's method over samples, which are fewer than features."""
     mean, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
