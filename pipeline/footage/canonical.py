@@ -82,9 +82,8 @@ class Canonical:
         )
 
 
-def muted(made: Canonical) -> Canonical:
-    """Give what became of a file without its sound, marked as one whose sound cannot be decoded."""
-    mark = "sound_worker_died"
+def muted(made: Canonical, mark: str) -> Canonical:
+    """Give what became of a file without its sound, with a mark that says why it has none."""
     return replace(
         made,
         marks=tuple(sorted({*made.marks, mark})),

@@ -32,6 +32,11 @@ _ENCRYPTED = ("encrypted", "its pictures are encrypted")
 _IS_VIDEO = ("too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
 # What the disk is to blame for may be otherwise tomorrow.
 _PASSING = ("not_a_file", "unreadable")
+# How a worker may end by a file's sound alone, and the mark of a file that was then read without.
+_MUTED_BY = {
+    "worker_died": "sound_worker_died",
+    **dict.fromkeys(("cpu_time", "out_of_memory", "timeout"), "sound_over_limits"),
+}
 # FFmpeg takes names with these for lists of pictures.
 _PATTERNS = frozenset("%*?[{")
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "scipy")
@@ -184,6 +189,21 @@ def _is_encrypted(path: Path) -> bool:
     except OSError:
         # The decoder will say why it cannot be read.
         return False
+
+
+def muted_mark(task: FileTask, result: Canonical | Unusable) -> str | None:
+    """The mark of a file that has to be tried without its sound, which may be to blame.
+
+    Args:
+        task: it was converted by.
+        result: what became of it.
+
+    Returns:
+        None where `result` is to stay.
+    """
+    if isinstance(result, Canonical) or not task.with_sound:
+        return None
+    return _MUTED_BY.get(result.reason)
 
 
 @cache

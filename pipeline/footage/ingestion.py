@@ -26,14 +26,7 @@ from pipeline.store import bank_matches, executor, manifest, workdir
 from pipeline.store.bank_matches import BankMatch
 from pipeline.store.contents import Contents, is_stand_in
 from pipeline.store.finished_work import FinishedWork
-from pipeline.store.manifest import (
-    Clip,
-    File,
-    FilePrint,
-    FramePrint,
-    Reject,
-    TableWriter,
-)
+from pipeline.store.manifest import Clip, File, FilePrint, FramePrint, Reject, TableWriter
 from pipeline.store.shards import ShardWriter
 
 log = logging.getLogger(__name__)
@@ -41,6 +34,14 @@ log = logging.getLogger(__name__)
 _FILES_HASHED_AT_ONCE = 1024
 _FORGOTTEN = Unusable("forgotten", "the recording was to be forgotten")
 _FORGOTTEN_BYTES = Unusable("forgotten", "the same bytes were to be forgotten")
+
+
+@dataclass(frozen=True)
+class Soundless:
+    """Holds the name of the piece of a file without its sound, and the mark that says why."""
+
+    name: str
+    mark: str
 
 
 @dataclass
@@ -53,8 +54,8 @@ class FilePieces:
     """Stand-ins for hashes that are not known yet, of files that are not on this machine."""
     passing: dict[str, Unusable] = field(default_factory=dict)
     """By the name of a piece, why there is none in this run, though there may be in another."""
-    soundless: dict[str, str] = field(default_factory=dict)
-    """By the name of a piece whose file ends its worker with sound, that of the piece without."""
+    soundless: dict[str, Soundless] = field(default_factory=dict)
+    """By the name of a piece whose file ends its worker with sound, the piece without."""
 
 
 def ingest(
@@ -168,15 +169,15 @@ def _convert(
     died = []
     for (number, one), seen in _converted(wanted, len(todo), cfg, run, known):
         result = seen.made
-        if isinstance(result, Unusable) and result.reason == "worker_died" and one.task.with_sound:
+        if (mark := conversion.muted_mark(one.task, result)) is not None:
             mute = replace(one, task=replace(one.task, with_sound=False))
-            died.append(((number, mute), mute.task))
+            died.append(((number, mute, mark), mute.task))
             continue
         _keep(number, one, result, found, contents, kept, tombstones)
         name = found.of_file[number]
         if known and seen.told_by is not None and isinstance(name, str):
             known.keep(name, one.task, seen.told_by, kept)
-    for (number, one), result in (
+    for (number, one, mark), result in (
         sandbox_work.each(conversion.convert, died, len(died), cfg, run) if died else ()
     ):
         name = found.of_file[number]
@@ -185,12 +186,14 @@ def _convert(
         soundless = found.of_file[number]
         if isinstance(result, Canonical) and isinstance(soundless, str):
             log.warning(
-                "ingest: %s/%s: its sound ends the process that decodes it, and is left out; "
-                "re-encode it to have it heard",
+                "ingest: %s/%s: its sound ends the process that decodes it, or takes more than "
+                "conf/ingest.yaml lets a file cost, and is left out (%s); re-encode it to have it "
+                "heard",
                 one.collection.name,
                 one.row.path,
+                mark,
             )
-            found.soundless[name] = soundless
+            found.soundless[name] = Soundless(soundless, mark)
             found.of_file[number] = name
     return len(todo)
 
@@ -239,7 +242,7 @@ def _tasks(listed: Iterator[ListedFile], found: FilePieces) -> dict[str, FileTas
     for one, name in zip(listed, found.of_file, strict=True):
         if isinstance(name, str) and name not in found.passing:
             has_sound = one.task.with_sound and name not in found.soundless
-            held = found.soundless.get(name, name)
+            held = found.soundless[name].name if name in found.soundless else name
             tasks.setdefault(held, replace(one.task, with_sound=has_sound))
     return tasks
 
@@ -259,17 +262,17 @@ def _results(
 def _made(
     one: ListedFile, name: str, found: FilePieces, kept: FinishedWork, cfg: IngestConfig, run: Run
 ) -> Canonical | Unusable:
-    has_no_sound = name in found.soundless
-    name = found.soundless.get(name, name)
+    soundless = found.soundless.get(name)
+    name = soundless.name if soundless else name
     if (piece := kept.read(name)) is not None:
         result = conversion.unpacked(piece)
     else:
         log.warning("%s/%s: what was kept is damaged", one.collection.name, one.row.path)
-        task = replace(one.task, with_sound=one.task.with_sound and not has_no_sound)
+        task = replace(one.task, with_sound=one.task.with_sound and soundless is None)
         ((_, result),) = sandbox_work.each(conversion.convert, [(None, task)], 1, cfg, run)
         if isinstance(result, Canonical) or result.is_lasting:
             kept.write(name, conversion.packed_up(result))
-    return muted(result) if has_no_sound and isinstance(result, Canonical) else result
+    return muted(result, soundless.mark) if soundless and isinstance(result, Canonical) else result
 
 
 def _assemble(

@@ -45,7 +45,7 @@ class Track:
         marks: those of `foreign.Sound`, and "sound_ends_early" (more than a second before the
             pictures).
         chromaprint: of the mean of the channels while there are pictures, as `chromaprint.encoded`
-            writes it; None without a track.
+            writes it; None without a track, and of one too short for an item of it.
         chromaprint_start_s: when the first item of it begins, by a player's clock.
     """
 
@@ -110,7 +110,7 @@ def sounds_of(
         marks.add("sound_damaged")
     made += [(None, DAMAGED)] * (len(starts) - len(made))
     told = replace(told, marks=tuple(sorted(marks)))
-    if (found := printer.finish()) is not None:
+    if (found := printer.finish()) is not None and found.items.size:
         text = chromaprint.encoded(found.items)
         told = replace(told, chromaprint=text, chromaprint_start_s=found.start_s)
     return told, made

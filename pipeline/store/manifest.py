@@ -185,7 +185,7 @@ class FilePrint:
     md5: str
     duration_s: float
     chromaprint: str | None
-    """Of its sound, as `fpcalc` and AcoustID write it; None where it has none."""
+    """Of its sound, as `fpcalc` and AcoustID write it; None of less than 2.7 s."""
     chromaprint_start_s: float | None
     """When the first item of it begins; each further one begins 1365 / 11025 s later."""
 

@@ -165,3 +165,18 @@ def test_the_track_of_a_file_is_printed_and_left_alone_where_sound_is_off(tmp_pa
     assert track.chromaprint_start_s == 0
     assert len(track.chromaprint) > 60
     assert made(path, with_sound=False).track.chromaprint is None
+
+
+@pytest.mark.parametrize(("num_frames", "is_printed"), [(81, False), (84, True)])
+def test_a_track_too_short_for_an_item_has_no_fingerprint_as_fpcalc_gives_none(
+    tmp_path: Path, num_frames: int, is_printed: bool
+) -> None:
+    wide = np.repeat(noise(num_frames * RATE_HZ // 30), 4)[None] * 0.8
+    path = tmp_path / "a.mkv"
+    write_with_sound(path, scene(0, num_frames), wide, codec="flac", rate=4 * RATE_HZ)
+    track = made(path).track
+    assert track.codec == "flac"
+    assert (track.chromaprint is not None, track.chromaprint_start_s) == (
+        is_printed,
+        0 if is_printed else None,
+    )

@@ -25,7 +25,7 @@ from pipeline.stages import ingest
 from pipeline.store import executor, manifest, shards, sound, video
 from pipeline.store.manifest import File, FilePrint, FramePrint
 from tests.conftest import moving_frames, write_collection
-from tests.made import grey, write_video, write_with_sound
+from tests.made import grey, write_endless_track, write_video, write_with_sound
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
 ROW = IndexRow("a.mp4", "real", "s", True, "CC0", "a.mp4")
@@ -400,11 +400,22 @@ def test_what_the_machine_did_to_a_worker_is_tried_again(
     assert decoded == [2]
 
 
-@pytest.mark.parametrize("does_die_again", [False, True])
+@pytest.mark.parametrize(
+    ("reason", "mark", "does_die_again"),
+    [
+        ("worker_died", "sound_worker_died", False),
+        ("worker_died", "", True),
+        ("out_of_memory", "sound_over_limits", False),
+        ("timeout", "sound_over_limits", False),
+        ("cpu_time", "", True),
+    ],
+)
 def test_sound_that_ends_its_worker_costs_the_sound_only(
     compose: Callable[..., App],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    reason: str,
+    mark: str,
     does_die_again: bool,
 ) -> None:
     folder = tmp_path / "heard"
@@ -428,7 +439,7 @@ def test_sound_that_ends_its_worker_costs_the_sound_only(
             )
             results = itertools.chain.from_iterable(done)
             yield [
-                executor.Lost("worker_died", "its worker ended with -11, twice")
+                executor.Lost(reason, "its worker is lost")
                 if is_dead
                 else next(results)
                 for is_dead in dead
@@ -442,9 +453,7 @@ def test_sound_that_ends_its_worker_costs_the_sound_only(
     files = {file.path: file for file in manifest.read_rows(output / manifest.FILES, File)}
     assert {clip.sound for clip in clips if clip.path == "a.mkv"} == {"present"}
     if does_die_again:
-        assert {r.path: r.reason for r in rejects} == dict.fromkeys(
-            ("b.mkv", "c.mkv"), "worker_died"
-        )
+        assert {r.path: r.reason for r in rejects} == dict.fromkeys(("b.mkv", "c.mkv"), reason)
         assert all("re-encode" in reject.remedy for reject in rejects)
         return
     assert not rejects
@@ -454,12 +463,27 @@ def test_sound_that_ends_its_worker_costs_the_sound_only(
         assert {(clip.sound, clip.heard, clip.sound_size) for clip in own} == {("damaged", None, 0)}
         # What nobody could hear contradicts no heard_s.
         assert not any(clip.unused == "heard_without_sound" for clip in own)
-        assert json.loads(files[path].marks) == ["sound_worker_died"]
+        assert json.loads(files[path].marks) == [mark]
     stats = json.loads((output / "stats.json").read_text())
-    assert stats["files_by_mark"] == {"sound_worker_died": 2}
+    assert stats["files_by_mark"] == {mark: 2}
     # Another run tries again, and so does one without the library's fault.
     ingest.run(compose("ingest", f"collections=[{folder}]"))
     assert {clip.sound for clip in manifest.read_manifest(output)} == {"present"}
+
+
+def test_a_track_that_never_ends_costs_the_sound_only(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    folder = tmp_path / "heard"
+    folder.mkdir()
+    write_endless_track(folder / "a.mkv", moving_frames(0, 40), num_packets=1500)
+    assert (folder / "a.mkv").stat().st_size < 100_000
+    write_index(folder, [replace(ROW, path="a.mkv", discharge=False)])
+    ingest.run(compose("ingest", f"collections=[{folder}]", "max_cpu_s=2"))
+    output = tmp_path / "clips"
+    assert [clip.sound for clip in manifest.read_manifest(output)] == ["damaged", "damaged"]
+    (file,) = manifest.read_rows(output / manifest.FILES, File)
+    assert json.loads(file.marks) == ["sound_over_limits"]
 
 
 def test_what_was_forgotten_leaves_what_is_kept(

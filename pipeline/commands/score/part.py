@@ -191,14 +191,13 @@ class PartScoring:
         for made, seconds in self._converted(_noted(files, started), run):
             file = started.popleft()
             self.costs.add(cost.DECODING, seconds)
-            is_dead = isinstance(made, Unusable) and made.reason == "worker_died"
             assert file.task is not None
-            if is_dead and file.task.with_sound:
+            if (mark := conversion.muted_mark(file.task, made)) is not None:
                 # As ingest does: its sound may be what ends the process that decodes it.
                 task = replace(file.task, with_sound=False)
                 made, seconds = next(self._converted(iter([replace(file, task=task)]), run))
                 self.costs.add(cost.DECODING, seconds)
-                made = muted(made) if isinstance(made, Canonical) else made
+                made = muted(made, mark) if isinstance(made, Canonical) else made
             file.made = made
             file.is_lasting = not isinstance(made, Unusable) or made.is_lasting
             yield file

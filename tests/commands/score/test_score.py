@@ -41,7 +41,8 @@ from tests.commands.score.toy import (
     write_files,
     write_listing,
 )
-from tests.conftest import compose_below
+from tests.conftest import compose_below, moving_frames
+from tests.made import write_endless_track
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
@@ -115,6 +116,17 @@ def test_a_file_alerts_when_watch_would(project: Path) -> None:
         assert row["alert_s"] == (pytest.approx(first[0], abs=1e-3) if first else None)
         alerts_s.append(row["alert_s"])
     assert len(set(alerts_s)) > 1
+
+
+def test_a_track_that_never_ends_leaves_a_file_its_score(project: Path) -> None:
+    own = project / "own"
+    own.mkdir()
+    write_endless_track(own / "a.mkv", moving_frames(0, 40), num_packets=1500)
+    listing = write_listing(own / "listing.csv", ["a.mkv"])
+    write_evaluation(project, [0.9], [])
+    (row,) = scored(project, listing, "out", "ingest.max_cpu_s=2")
+    assert (row["status"], row["num_clips"]) == ("scored", 3)
+    assert "sound_over_limits" in row["marks"]
 
 
 def test_files_of_equal_bytes_are_decoded_once(
