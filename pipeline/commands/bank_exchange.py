@@ -107,6 +107,8 @@ def export_list(root: Path, name: str, path: str, kind: str, *, dry_run: bool) -
     if dry_run:
         return [f"{told} would be written"]
     target = Path(path)
+    if path == "-":
+        raise UserError("-: a list is not printed; give the name of a file")
     if os.path.lexists(target):
         raise UserError(f"{path}: there is such a file; give another name")
     # The beginning of a list looks like a list.

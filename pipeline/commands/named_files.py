@@ -18,10 +18,13 @@ def expanded(given: Sequence[str]) -> list[str]:
     """Return what is named, with the lines of standard input in place of `-`, but for empty ones.
 
     Raises:
-        UserError: standard input names nothing, or is no text.
+        UserError: standard input names nothing, or is no text, or a name is empty.
     """
     found: list[str] = []
     for text in given:
+        if not text:
+            # As a path it would be the whole folder of the project.
+            raise UserError("'': a name that is empty; give a file or folder, or . for this one")
         if text != STDIN:
             found.append(text)
             continue

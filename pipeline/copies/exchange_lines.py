@@ -213,6 +213,8 @@ _NARROW = "narrow"
 
 def _entry(text: bytes | str) -> dict[str, Any]:
     try:
+        # Of bytes, the module would guess UTF-16 and pass over a byte order mark.
+        text = text if isinstance(text, str) else text.decode()
         entry = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Malformed("no line of JSON") from error

@@ -607,6 +607,7 @@ def test_the_simplest_lines_are_taken(tmp_path: Path) -> None:
     ("line", "why"),
     [
         (b"\xff\xfe\n", "no line of JSON"),
+        (b'\xef\xbb\xbf{"op": "delete", "id": "%s"}\n' % (b"1" * 64), "no line of JSON"),
         (b"[]\n", "no line of JSON"),
         (b"[" * 100_000 + b"\n", "no line of JSON"),
         (b'{"op": "delete", "id": "%s", "id": "%s"}\n' % (b"1" * 64, b"2" * 64), "no line of JSON"),
