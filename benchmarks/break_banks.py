@@ -40,7 +40,7 @@ from pipeline.copies import (
     exchange_receiving,
     exchange_sending,
 )
-from pipeline.copies.bank_log import VERDICTS
+from pipeline.copies.bank_log import OPINIONS
 from pipeline.copies.bank_writer import Writer
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.errors import UserError
@@ -86,7 +86,7 @@ def change(root: Path, sent: Path, rng: random.Random) -> None:
             elif kind == "label":
                 bank.label(number, str(rng.random()))
             else:
-                bank.judge(number, rng.choice("ab"), rng.choice(VERDICTS))
+                bank.judge(number, rng.choice("ab"), rng.choice(OPINIONS))
 
 
 def state(root: Path, before: Bank | None = None) -> State:

@@ -113,7 +113,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 name, at = self.headers["webhook-id"], int(self.headers["webhook-timestamp"])
-                expected = webhooks.signed(name, at, body, [outer._key])
+                expected = webhooks.signature_headers(name, at, body, [outer._key])
                 is_right = expected["webhook-signature"] == self.headers["webhook-signature"]
                 if is_right:
                     outer.num_twice += name in outer.bodies

@@ -134,7 +134,7 @@ def sources(collections: Sequence[Path], cfg: IngestApp) -> list[Source]:
         for folder in collections
         for row in read_index(folder)
     ]
-    results = printed_files.printed(
+    results = printed_files.hash_files(
         [path for path, _ in listed],
         matches.RATE_HZ,
         cfg,
@@ -154,7 +154,7 @@ def sources(collections: Sequence[Path], cfg: IngestApp) -> list[Source]:
 def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
     """A bank of some files, which are told their numbers."""
     paths = [item.path for item in items]
-    results = printed_files.printed(
+    results = printed_files.hash_files(
         paths, bank.RATE_HZ, cfg, cfg.run, "bank", with_changes=True, parts=parts.of_item
     )
     with banks.writing(root, "known", create=True) as writer:
@@ -235,7 +235,7 @@ def look_up_copies(
             copy.parent.mkdir(parents=True, exist_ok=True)
             make_copy(item.path, copy, edit, cfg.max_duration_s)
     found = Found()
-    results = printed_files.printed(
+    results = printed_files.hash_files(
         copies, matches.RATE_HZ, cfg, cfg.run, edit, parts=parts.of_query
     )
     for item, result in zip(items, results, strict=True):

@@ -90,7 +90,7 @@ class Told:
 
 def bank_of(files: Sequence[tuple[Path, str]], root: Path, cfg: IngestApp) -> list[Source]:
     """Write a bank of files, without parts; those that cannot be hashed are left out."""
-    results = printed_files.printed(
+    results = printed_files.hash_files(
         [path for path, _ in files], bank.RATE_HZ, cfg, cfg.run, "bank", with_changes=True
     )
     found = []
@@ -142,7 +142,7 @@ def looked_up(
 ) -> list[Told]:
     """Look stills up in the bank of all files; flat ones are left out."""
     paths = [one.path for one in some]
-    results = printed_files.printed(paths, matches.RATE_HZ, cfg, cfg.run, edit)
+    results = printed_files.hash_files(paths, matches.RATE_HZ, cfg, cfg.run, edit)
     recordings = {source.number: source.recording for source in sources}
     told = []
     for still, one in zip(some, results, strict=True):
@@ -167,7 +167,7 @@ def looked_up(
 def bank_of_stills(some: Sequence[Still], root: Path, cfg: IngestApp) -> dict[int, Still]:
     """Write a bank of stills; those that have a hash by their number."""
     paths = [one.path for one in some]
-    results = printed_files.printed(paths, bank.RATE_HZ, cfg, cfg.run, "stills")
+    results = printed_files.hash_files(paths, bank.RATE_HZ, cfg, cfg.run, "stills")
     held: dict[int, Still] = {}
     with banks.writing(root, "stills", create=True) as writer:
         for still, one in zip(some, results, strict=True):
@@ -273,7 +273,7 @@ def main() -> None:
         of_stills = bank_of_stills(some[edit], root, cfg)
         in_stills = hash_index.open_index(root, banks.read(root, "stills"))
         paths = [source.path for source in sources]
-        results = printed_files.printed(
+        results = printed_files.hash_files(
             paths, matches.RATE_HZ, cfg, cfg.run, "files", with_changes=True
         )
         dense = [

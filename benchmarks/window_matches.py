@@ -127,7 +127,11 @@ def nearest(
                 for place in range(starts[number, bucket], starts[number, bucket + 1]):
                     j = entries[number, place]
                     bits = hash_distance(query[i], words[j])
-                    if bits > multi_index.MAX_DISTANCE or of_known[j] == own or bits >= least[j]:
+                    if (
+                        bits > multi_index.MAX_SEARCH_DISTANCE
+                        or of_known[j] == own
+                        or bits >= least[j]
+                    ):
                         continue
                     if least[j] == _FAR:
                         touched[num] = j

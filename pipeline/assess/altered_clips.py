@@ -108,7 +108,7 @@ def of_pictures(change: Callable[[Frames, str], Frames]) -> Callable[[Sample, st
     return changed
 
 
-def drawn(name: str, strength: float, **forced: Any) -> Change:
+def drawn_change(name: str, strength: float, **forced: Any) -> Change:
     """A transform as a change, drawn from the clip's id; strengths share a seed.
 
     Args:

@@ -28,14 +28,14 @@ def strip(frames: NDArray[np.uint8], mode: str) -> str:
         mode: one of `MODES`.
     """
     moments = np.linspace(0, len(frames) - 1, _NUM_FRAMES).round().astype(int)
-    pictures = [shown(frames[moment], mode) for moment in moments]
+    pictures = [as_preview(frames[moment], mode) for moment in moments]
     sheet = Image.new(pictures[0].mode, (SIZE * _NUM_FRAMES, SIZE))
     for place, picture in enumerate(pictures):
         sheet.paste(picture, (place * SIZE, 0))
     return data_uri(sheet)
 
 
-def shown(frame: NDArray[np.uint8], mode: str) -> Image.Image:
+def as_preview(frame: NDArray[np.uint8], mode: str) -> Image.Image:
     """Return one frame, uint8 (H, W, 3) RGB, as a preview of `SIZE` by `SIZE` in one of `MODES`."""
     assert mode in MODES
     image = Image.fromarray(frame)

@@ -24,7 +24,7 @@ from pipeline.copies import (
     parts,
     sound_matching,
 )
-from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item, check_label
+from pipeline.copies.bank_log import OPINIONS, UPLOADED, Item, check_label
 from pipeline.copies.matches import item_in_words
 from pipeline.copies.peers import DELTAS
 from pipeline.copies.records import sound_records
@@ -87,7 +87,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 new.append(path)
             else:
                 say_same(path, item)
-        results = printed_files.printed(
+        results = printed_files.hash_files(
             new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True, parts=parts.of_item
         )
         for path, result in zip(new, results, strict=True):
@@ -182,8 +182,8 @@ def _label(cfg: BankApp, name: str, number: str) -> None:
 
 
 def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
-    if verdict not in VERDICTS:
-        raise UserError(f"'{verdict}' is no verdict; give one of {', '.join(VERDICTS)}")
+    if verdict not in OPINIONS:
+        raise UserError(f"'{verdict}' is no verdict; give one of {', '.join(OPINIONS)}")
     by = _who(cfg)
     item_number = _number(name, number)
     with banks.writing(Path(cfg.paths.banks), name) as bank:
@@ -287,7 +287,7 @@ ACTIONS = {
     "show": Action("NAME", _show),
     "remove": Action("NAME ITEM", _remove),
     "label": Action("NAME ITEM", _label),
-    "verdict": Action(f"NAME ITEM {'|'.join(VERDICTS)}", _verdict),
+    "verdict": Action(f"NAME ITEM {'|'.join(OPINIONS)}", _verdict),
     "compact": Action("NAME", _compact),
     "resume": Action("NAME ITEM", _resume),
     "export": Action("NAME FOLDER|LIST", _export),

@@ -210,7 +210,7 @@ def _push(cfg: ExchangeApp, peer: Peer) -> list[str]:
     root, work = Path(cfg.paths.banks), Path(cfg.paths.work)
     exchange_transfer.check(peer.push, "push", written=True)
     key = exchange_manifest.private_key(Path(peer.key).expanduser())
-    with exchange_transfer.sent(peer.push, work) as folder:
+    with exchange_transfer.uploading(peer.push, work) as folder:
         lines = bank_exchange.export(root, peer.bank, peer.by, folder, key, dry_run=cfg.dry_run)
     return [line.replace(str(folder), peer.push.rstrip("/")) for line in lines]
 

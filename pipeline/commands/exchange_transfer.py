@@ -49,14 +49,14 @@ def check(address: str, what: str, *, written: bool = False) -> None:
         return
     if written:
         raise UserError(
-            f"{what}={addresses.told(address)}: a web server is only read; give a folder or an "
-            "s3:// URL that it serves"
+            f"{what}={addresses.public_part(address)}: a web server is only read; give a folder or "
+            "an s3:// URL that it serves"
         )
     parts = urlsplit(address)
     if parts.username is not None or parts.query or parts.fragment:
         raise UserError(
-            f"{what}={addresses.told(address)}: a password or a query has no place in a file that "
-            "others may read; give the address alone, and the password in ~/.netrc"
+            f"{what}={addresses.public_part(address)}: a password or a query has no place in a "
+            "file that others may read; give the address alone, and the password in ~/.netrc"
         )
 
 
@@ -119,7 +119,7 @@ def received_file(address: str, cfg: ExchangeApp, work: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def sent(address: str, work: Path) -> Iterator[Path]:
+def uploading(address: str, work: Path) -> Iterator[Path]:
     """The folder of an exchange, of which what the block changes comes to the address at its end.
 
     Raises:
@@ -168,7 +168,11 @@ def _own(work: Path) -> Iterator[Path]:
 @contextmanager
 def _told_as(folder: Path, address: str) -> Iterator[None]:
     """Have what is said of a folder be said of the address that it was fetched from."""
-    shown = addresses.told(address).removesuffix("/…") if _is_web(address) else address.rstrip("/")
+    shown = (
+        addresses.public_part(address).removesuffix("/…")
+        if _is_web(address)
+        else address.rstrip("/")
+    )
     try:
         yield
     except UserError as error:

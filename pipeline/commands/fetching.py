@@ -63,7 +63,7 @@ def _fetch(url: str, local: Path, cfg: FetchConfig) -> Unusable | None:
                 return last
         except OSError as error:
             told = error.strerror or type(error).__name__
-            last = Unusable("not_fetched", f"{addresses.told(url)}: {told}")
+            last = Unusable("not_fetched", f"{addresses.public_part(url)}: {told}")
         if wait_s is not None:
             time.sleep(wait_s)
     return last

@@ -113,7 +113,7 @@ def _at_hand(
             workdir.make_folder(work)
             found = stack.enter_context(fetching.fetched(one, work, cfg))
             # An address may hold secrets, and several may be of one server.
-            files[one] = _File(f"{addresses.told(one)} (given number {number})", found)
+            files[one] = _File(f"{addresses.public_part(one)} (given number {number})", found)
         yield list(files.values())
 
 
@@ -180,7 +180,7 @@ def look_up(
     digests = [printed_files.digests_of(path) for path in paths]
     equal = [same_bytes(*both, [index.bank for index in indices]) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
-    results = printed_files.printed(
+    results = printed_files.hash_files(
         unknown,
         RATE_HZ,
         cfg,

@@ -28,4 +28,7 @@ def decisions_of(sha256: str | None, folder: Path) -> Iterator[str]:
             drawn = "" if one.inclusion is None else f", drawn with probability {one.inclusion:.3g}"
             asked = f"asked for weights {one.weights_sha256[:12]}{drawn}"
             note = f"; {one.note}" if one.note else ""
-            yield plain(f"{one.who}: {agreement.told(one)} ({one.at}; {asked}){note}", _MAX_SHOWN)
+            yield plain(
+                f"{one.who}: {agreement.decision_in_words(one)} ({one.at}; {asked}){note}",
+                _MAX_SHOWN,
+            )

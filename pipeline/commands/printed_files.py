@@ -31,7 +31,7 @@ def digests_of(path: Path) -> tuple[str, str]:
         return "", ""
 
 
-def printed(
+def hash_files(
     paths: Sequence[Path],
     rate_hz: float,
     cfg: IngestConfig,

@@ -253,7 +253,7 @@ def _serve(cfg: ReviewApp) -> None:
 def _by(cfg: ReviewApp) -> str | None:
     """The name of a person as decisions have it; None where none is given."""
     try:
-        return None if cfg.by is None else guarding.name_of(cfg.by)
+        return None if cfg.by is None else guarding.person_name(cfg.by)
     except guarding.RefusedRequest as error:
         raise UserError(f"by={_shown(cfg.by or '')}: {error}") from error
 

@@ -40,7 +40,7 @@ from pipeline.review.agreement import Votes, consensus
 from pipeline.review.population import Population
 from pipeline.review.proposing import Finder
 from pipeline.review.record import Record
-from pipeline.review.tasks import FILE, TIMES, Decision, Moment, QueuePlace, ReviewTask, name_of
+from pipeline.review.tasks import FILE, TIMES, Decision, Moment, QueuePlace, ReviewTask, task_name
 from pipeline.store import storage
 from pipeline.system.visible_text import plain
 
@@ -141,7 +141,7 @@ def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> No
             refused.append(row)
             continue
         task = _task(collection, row, detector.sha256)
-        is_known = not known.isdisjoint((task.name, name_of(row["sha256"], task.uri)))
+        is_known = not known.isdisjoint((task.name, task_name(row["sha256"], task.uri)))
         num_known += is_known
         if not is_known:
             tasks.append(task)
@@ -273,12 +273,12 @@ def _names(path: Path) -> tuple[str, str]:
     sha256, _ = digests_of(path)
     if not sha256:
         return "", ""
-    return _name_of_times(sha256), name_of(sha256, "")
+    return _name_of_times(sha256), task_name(sha256, "")
 
 
 def _name_of_times(sha256: str) -> str:
     # Who said what a file is was not asked when, so that this is another task.
-    return name_of(None, f"times:{sha256}")
+    return task_name(None, f"times:{sha256}")
 
 
 def _write(index: Path, out: Path, found: Mapping[str, Decision]) -> None:

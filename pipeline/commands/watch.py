@@ -93,7 +93,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
         if source is None:
             watcher.run(Roster(path, watcher, read, join).look)
         else:
-            join(name_of(what), source)
+            join(stream_id(what), source)
             watcher.run()
     endings.check()
 
@@ -140,7 +140,7 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
         rules = Rules(hosts=tuple(cfg.hosts), allow_private=cfg.allow_private)
         addresses.check_given(what, rules)
         if cfg.replay:
-            raise UserError(f"replay=true: {addresses.told(what)} is no file; leave it out")
+            raise UserError(f"replay=true: {addresses.public_part(what)} is no file; leave it out")
         return Fetch(what, rules, Bounds(cfg.timeout_s, cfg.max_segment_mb))
     try:
         path = Path(what).resolve()
@@ -159,7 +159,7 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
     return path
 
 
-def name_of(what: str) -> str:
+def stream_id(what: str) -> str:
     """The id of a stream that has no other: the name of its file, or its host."""
     name = str(urlsplit(what).hostname) if addresses.is_address(what) else Path(what).name
     return name.encode("utf-8", "replace").decode()

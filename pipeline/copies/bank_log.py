@@ -18,7 +18,7 @@ _READ = (2, 3, 4, FORMAT)
 """Formats that are read; 2 has items and removals alone, neither 2 nor 3 parts of pictures or what
 others call an item, and none but the last moments of a narrow band."""
 _FIRST_WITH_HEAD = 3
-CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
+CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = OPINIONS = (
     "confirmed",
     "disputed",
     "seen",
@@ -273,7 +273,7 @@ class Log:
         self.num_sounds += item.num_moments
 
     def _take_verdict(self, number: int, by: str, verdict: str) -> None:
-        if number not in self.items or verdict not in VERDICTS:
+        if number not in self.items or verdict not in OPINIONS:
             raise ValueError(number, verdict)
         said = self.opinions.setdefault(number, {})
         if verdict == WITHDRAWN:

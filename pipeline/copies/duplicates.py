@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies import hamming
-from pipeline.copies.fingerprint import HASH_BYTES
-from pipeline.copies.hamming import HASH_BITS, Labels, Words
+from pipeline.copies.fingerprint import HASH_BITS, HASH_BYTES
+from pipeline.copies.hamming import Labels, Words
 from pipeline.errors import UserError, reading
 
 EXACT_COMPARISONS = 1 << 32

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies.bank_log import CONFIRMED, DISPUTED, VERDICTS, WITHDRAWN, Item, is_label
+from pipeline.copies.bank_log import CONFIRMED, DISPUTED, OPINIONS, WITHDRAWN, Item, is_label
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.fingerprint import HASH_BYTES
 
@@ -23,7 +23,7 @@ MAX_LINE_BYTES = 64 << 20
 """Some ten hours of a video that changes all the time."""
 MAX_LABEL = 200
 """Letters of a label."""
-SAYABLE = frozenset(VERDICTS) - {WITHDRAWN}
+SAYABLE = frozenset(OPINIONS) - {WITHDRAWN}
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHA256 = re.compile(r"([0-9a-f]{64})?")

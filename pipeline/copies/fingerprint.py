@@ -19,7 +19,7 @@ HASH_BYTES = 32
 HASH_BITS = 8 * HASH_BYTES
 FRAME_STEP = 4
 """A frame in so many is hashed: at 15 frames a second, 3.75 hashes a second."""
-MIN_QUALITY = 5
+MIN_CLIP_QUALITY = 5
 """Below it, of PDQ's 0 to 100, a frame is too flat for its hash to mean anything."""
 WINDOW_PLACES = {1: 3, 2: 3, 3: 5, 4: 5, 5: 7}
 """Windows smaller than the picture by so many times 4 %, and their places in a row: the middle is
@@ -50,10 +50,10 @@ def fingerprint(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Returns:
         uint8 (ceil(T / 4), 2, 32): `[:, 0]` the hash of the frame, `[:, 1]` of its mirror image;
-        all zero for frames whose quality is below `MIN_QUALITY`.
+        all zero for frames whose quality is below `MIN_CLIP_QUALITY`.
     """
     hashes, quality = pdq(frames[_hashed(len(frames))])
-    hashes[quality < MIN_QUALITY] = 0
+    hashes[quality < MIN_CLIP_QUALITY] = 0
     return hashes
 
 
@@ -73,13 +73,13 @@ def part_hashes(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         frames: uint8 (T, H, W, 3) RGB.
 
     Returns:
-        uint8 (NUM_PARTS, 32); all zero where the part's quality is below `MIN_QUALITY`.
+        uint8 (NUM_PARTS, 32); all zero where the part's quality is below `MIN_CLIP_QUALITY`.
     """
     hashed = _hashed(len(frames))
     middle = luma(frames[hashed[len(hashed) // 2]])
     found = [pdq_of_luma(images) for images in (*_windows(middle), _turned(middle))]
     hashes = np.concatenate([part[:, 0] for part, _ in found])
-    hashes[np.concatenate([quality for _, quality in found]) < MIN_QUALITY] = 0
+    hashes[np.concatenate([quality for _, quality in found]) < MIN_CLIP_QUALITY] = 0
     return hashes
 
 
@@ -104,7 +104,7 @@ def half_hashes(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     hashes = np.empty((len(pieces), len(images), 2, HASH_BYTES), np.uint8)
     for half, piece in enumerate(pieces):
         found, quality = pdq_of_luma(piece)
-        found[quality < MIN_QUALITY] = 0
+        found[quality < MIN_CLIP_QUALITY] = 0
         hashes[half] = found
     # The left half of the mirrored frame is the mirror image of the right half.
     hashes[2:, :, 1] = hashes[[3, 2], :, 1]

@@ -9,7 +9,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-HASH_BITS = 256
+from pipeline.copies.fingerprint import HASH_BITS
+
 WORDS = HASH_BITS // 64
 FRAME, MIRROR, PART = 0, 1, 2
 """Kinds of hashes: of a frame, of its mirror image, of a part of a frame."""

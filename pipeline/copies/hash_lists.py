@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 KINDS = {"pdq": "pdq", "vpdq": "vpdq", "md5": "video_md5", "sha256": "video_sha256"}
 """The name of each kind before its lines."""
 MIN_QUALITY = 50
-"""Hashes of PDQ below it are left out, as the industry does."""
+"""Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
 
 _SIDE = 16
 _MAX_LINE = 64 << 20

@@ -15,7 +15,7 @@ from pipeline.copies.hamming import hash_distance
 
 NUM_CHUNKS = CHUNK_BITS = 16
 NUM_STARTS = 2**CHUNK_BITS + 1
-MAX_DISTANCE = 2 * NUM_CHUNKS - 1
+MAX_SEARCH_DISTANCE = 2 * NUM_CHUNKS - 1
 """Most bits in which hashes may differ so that none is missed."""
 
 Words = NDArray[np.uint64]
@@ -68,7 +68,7 @@ def find(
     found: Bools,
     hit: Bools,
 ) -> None:
-    """Mark the owners of hashes within `MAX_DISTANCE` of any of a query, and what is near them.
+    """Mark the owners of hashes within `MAX_SEARCH_DISTANCE` of any of a query, and what is near.
 
     Args:
         query: (Q, 4).
@@ -92,7 +92,7 @@ def find(
                     entry = np.int64(entries[number, place])
                     j = entry >> 1
                     near = hash_distance(query[i], straight[j] if entry & 1 == 0 else mirror[j])
-                    if near <= MAX_DISTANCE:
+                    if near <= MAX_SEARCH_DISTANCE:
                         found[owners[j]] = True
                         hit[i] = True
 
@@ -105,8 +105,8 @@ def scan(
     for j in range(len(owners)):
         for i in range(len(query)):
             if (
-                hash_distance(query[i], straight[j]) <= MAX_DISTANCE
-                or hash_distance(query[i], mirror[j]) <= MAX_DISTANCE
+                hash_distance(query[i], straight[j]) <= MAX_SEARCH_DISTANCE
+                or hash_distance(query[i], mirror[j]) <= MAX_SEARCH_DISTANCE
             ):
                 found[owners[j]] = True
                 hit[i] = True

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.copies import chromaprint
 from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.copies.hash_lists import MIN_QUALITY
 from pipeline.footage import exchangeable, foreign, pictures, scenes, unplayable
 from pipeline.footage.canonical import digests
 from pipeline.footage.conversion import Unusable
@@ -25,8 +26,6 @@ GRID_FPS = 15.0
 MAX_CHANGE = 8
 """Bits, of 256, in which a picture may differ from the last one hashed without being hashed too,
 where every change is."""
-MIN_QUALITY = 50
-"""Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
 
 _ENCRYPTED = Unusable("encrypted", "its pictures are encrypted")
 

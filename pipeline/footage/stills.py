@@ -16,12 +16,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.copies.hash_lists import MIN_QUALITY
 from pipeline.footage import foreign, printing
 from pipeline.footage.canonical import digests
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.foreign import damage, tracks
 from pipeline.footage.foreign.refusals import hostile_errors
-from pipeline.footage.printing import MIN_QUALITY, PictureHasher, Printed, PrintTask
+from pipeline.footage.printing import PictureHasher, Printed, PrintTask
 
 REMEDIES = {"still_format": "save the picture as PNG or JPEG"}
 """What to do about reasons that only stills are refused for."""

@@ -64,7 +64,7 @@ class Endpoint:
         return socket.create_connection((self.addresses[-1], self.port), timeout_s)
 
 
-def told(url: str) -> str:
+def public_part(url: str) -> str:
     """Return what may be said of an address: scheme and host."""
     try:
         parts = urlsplit(url)
@@ -78,7 +78,7 @@ def told(url: str) -> str:
 
 def redacted(text: str) -> str:
     """A text in which every address is what may be told of it."""
-    return _ADDRESS.sub(lambda found: told(found[0]), text)
+    return _ADDRESS.sub(lambda found: public_part(found[0]), text)
 
 
 def is_address(text: str) -> bool:
@@ -103,13 +103,15 @@ def check(url: str, rules: Rules) -> SplitResult:
     except ValueError as error:
         raise ForbiddenAddress("an address that cannot be read") from error
     if parts.scheme not in rules.schemes:
-        raise ForbiddenAddress(f"{told(url)}: the scheme is none of {', '.join(rules.schemes)}")
+        raise ForbiddenAddress(
+            f"{public_part(url)}: the scheme is none of {', '.join(rules.schemes)}"
+        )
     is_plain = url.isascii() and url.isprintable() and " " not in url
     if not parts.hostname or len(url) > _MAX_LENGTH or not is_plain or port == 0:
-        raise ForbiddenAddress(f"{told(url)}: no host, or letters that no address has")
+        raise ForbiddenAddress(f"{public_part(url)}: no host, or letters that no address has")
     host = parts.hostname.rstrip(".")
     if rules.hosts and not any(_matches(host, one) for one in rules.hosts):
-        raise ForbiddenAddress(f"{told(url)}: a host that hosts= does not name")
+        raise ForbiddenAddress(f"{public_part(url)}: a host that hosts= does not name")
     return parts
 
 
@@ -122,7 +124,9 @@ def led_to(url: str, given: str) -> str:
     try:
         return urljoin(url, given)
     except ValueError as error:
-        raise ForbiddenAddress(f"{told(url)}: leads to an address that cannot be read") from error
+        raise ForbiddenAddress(
+            f"{public_part(url)}: leads to an address that cannot be read"
+        ) from error
 
 
 def _matches(host: str, rule: str) -> bool:
@@ -143,13 +147,15 @@ def resolve(parts: SplitResult, rules: Rules) -> Endpoint:
     try:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise ForbiddenAddress(f"{told(parts.geturl())}: a name that no host can have") from error
+        raise ForbiddenAddress(
+            f"{public_part(parts.geturl())}: a name that no host can have"
+        ) from error
     addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
     if not rules.allow_private:
         for address in addresses:
             if not is_public(address):
                 raise ForbiddenAddress(
-                    f"{told(parts.geturl())}: leads to an address that is not of the public "
+                    f"{public_part(parts.geturl())}: leads to an address that is not of the public "
                     "internet; allow_private=true connects to it"
                 )
     return Endpoint(addresses, port)

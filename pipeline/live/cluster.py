@@ -31,7 +31,7 @@ from pipeline.live.events import (
 )
 from pipeline.live.fetcher import Fetch
 from pipeline.live.group import GroupEvent, GroupReport, Joining, StreamGroup
-from pipeline.live.placing import placed
+from pipeline.live.placing import group_of
 from pipeline.live.plan import WatchPlan
 from pipeline.store.executor import connected_ray
 from pipeline.system import interrupts
@@ -273,13 +273,15 @@ class Cluster:
     def _place(self, name: str) -> None:
         one = self._streams[name]
         if self._actors:
-            one.group = placed(name, self._actors)
+            one.group = group_of(name, self._actors)
             self._actors[one.group].join.remote(Joining(name, one.source, one.before))
 
     def _turn(self, one: _Stream, reason: str) -> dict[str, Any]:
         source = one.source
         return {
-            "address": source.name if isinstance(source, Path) else addresses.told(source.url),
+            "address": source.name
+            if isinstance(source, Path)
+            else addresses.public_part(source.url),
             "reason": reason,
             "detail": "",
             "at_s": 0.0 if one.before is None else round(one.before.at_s, 3),

@@ -24,7 +24,7 @@ _UNREACHED = frozenset(
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a database, in a transaction that is committed at the end."""
     with closing(sqlite3.connect(path, timeout=30)) as database, database:
         # What was committed outlives a machine that loses its power.
@@ -33,7 +33,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def begun(path: Path, schema: str, holds: str) -> Iterator[sqlite3.Connection]:
+def created(path: Path, schema: str, holds: str) -> Iterator[sqlite3.Connection]:
     """Yield a database, which is made where there is none.
 
     Args:
@@ -46,7 +46,7 @@ def begun(path: Path, schema: str, holds: str) -> Iterator[sqlite3.Connection]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with opened(path) as database:
+        with transaction(path) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(schema)
             yield database

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.live.database import begun, opened
+from pipeline.live.database import created, transaction
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, now
 
 FILE = "alerts.sqlite"
@@ -48,7 +48,7 @@ class Decisions:
             UserError: what lies there is none.
         """
         self._path = folder / FILE
-        with begun(self._path, _SCHEMA, "alerts and decisions") as database:
+        with created(self._path, _SCHEMA, "alerts and decisions") as database:
             database.execute("UPDATE alerts SET closed_at = ? WHERE closed_at IS NULL", (now(),))
 
     def take(self, event: Event) -> None:
@@ -62,7 +62,7 @@ class Decisions:
             return
         text, alert = json.dumps(data), data["alert"]
         try:
-            with opened(self._path) as database:
+            with transaction(self._path) as database:
                 if kind == ALERT_OPENED:
                     database.execute(
                         "INSERT INTO alerts (alert, stream, opened_at, opened, latest) "
@@ -84,7 +84,7 @@ class Decisions:
     def decide(self, alert: str, decision: str, who: str) -> bool:
         """Add a decision of somebody; whether there is such an alert."""
         assert decision in DECISIONS
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             known = database.execute("SELECT 1 FROM alerts WHERE alert = ?", (alert,)).fetchone()
             if known:
                 database.execute(
@@ -95,7 +95,7 @@ class Decisions:
 
     def latest(self, num: int) -> list[dict[str, Any]]:
         """All alerts that are open, and the latest others up to a number of all; the open first."""
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             rows = database.execute(
                 "SELECT alert, stream, opened_at, opened, latest, closed_at FROM alerts "
                 "WHERE closed_at IS NULL OR number > (SELECT coalesce(max(number), 0) FROM alerts) "
@@ -113,10 +113,10 @@ class Decisions:
                 "alert": alert,
                 "stream": stream,
                 "opened_at": opened_at,
-                "opened": json.loads(opened),
+                "opened": json.loads(first),
                 "latest": json.loads(latest),
                 "closed_at": closed_at,
                 "decided": decided.get(alert),
             }
-            for alert, stream, opened_at, opened, latest, closed_at in rows
+            for alert, stream, opened_at, first, latest, closed_at in rows
         ]

@@ -336,7 +336,7 @@ class Feed(threading.Thread):
     def _told(self) -> str:
         if isinstance(self._source, Path):
             return self._source.name
-        return addresses.told(self._source.url)
+        return addresses.public_part(self._source.url)
 
     def _pause(self, pause_s: float) -> None:
         until = time.monotonic() + pause_s

@@ -192,7 +192,7 @@ def file(path: Path, media_type: str) -> Callable[[Any], Any]:
     return answer
 
 
-def name_of(given: str) -> str:
+def person_name(given: str) -> str:
     """The name of a person, with single blanks.
 
     Raises:
@@ -206,7 +206,7 @@ def name_of(given: str) -> str:
     return who
 
 
-async def sent(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, Any], str]:
+async def json_body(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, Any], str]:
     """The JSON object that a page sent, and who it says sent it.
 
     Raises:
@@ -218,7 +218,7 @@ async def sent(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, 
         given = json.loads(await _body(request, most_bytes) or b"")
         # Half of a surrogate pair is JSON, but no text that can be kept.
         given["who"].encode()
-        return given, name_of(given["who"])
+        return given, person_name(given["who"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RefusedRequest("send decision and who") from error
 

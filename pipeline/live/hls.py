@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.live import web
-from pipeline.live.addresses import led_to, told
+from pipeline.live.addresses import led_to, public_part
 from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
 
 MAGIC = b"#EXTM3U"
@@ -43,7 +43,7 @@ def follow(url: str, fetch: Fetch, twin: Twin) -> SessionEnd:
         url = led_to(url, _chosen(playlist))
         playlist = _load(url, fetch)
         if playlist.is_variant:
-            raise Failed("playlist", f"{told(url)}: a list of lists of lists", is_final=True)
+            raise Failed("playlist", f"{public_part(url)}: a list of lists of lists", is_final=True)
     way = _Way(fetch, twin)
     while True:
         over = way.take(url, playlist)
@@ -65,7 +65,7 @@ def _load(url: str, fetch: Fetch) -> Any:
         return m3u8.loads(data.decode("utf-8"))
     except Exception as error:
         # What a parser of others raises on what is hostile nobody knows.
-        raise Failed("playlist", f"{told(url)}: {type(error).__name__}") from error
+        raise Failed("playlist", f"{public_part(url)}: {type(error).__name__}") from error
 
 
 def _chosen(playlist: Any) -> str:
@@ -123,10 +123,12 @@ class _Way:
 
     def _send(self, url: str, segment: Any, init: str | None, *, is_first: bool) -> None:
         if segment.key is not None and segment.key.method not in (None, "NONE"):
-            raise Failed("encrypted", f"{told(url)}: its segments are encrypted", is_final=True)
+            raise Failed(
+                "encrypted", f"{public_part(url)}: its segments are encrypted", is_final=True
+            )
         if segment.byterange or (segment.init_section and segment.init_section.byterange):
             raise Failed(
-                "playlist", f"{told(url)}: parts of files, which are not read", is_final=True
+                "playlist", f"{public_part(url)}: parts of files, which are not read", is_final=True
             )
         if is_first and init is not None:
             self.twin.write(self._get(led_to(url, init)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.live.database import begun, opened
+from pipeline.live.database import created, transaction
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, line
 
 FILE = "outbox.sqlite"
@@ -86,7 +86,7 @@ class Outbox:
             UserError: what lies there is none.
         """
         self._path = folder / FILE
-        with begun(self._path, _SCHEMA, "queue of events"):
+        with created(self._path, _SCHEMA, "queue of events"):
             pass
 
     def put(self, event: Event) -> None:
@@ -105,7 +105,7 @@ class Outbox:
 
     def _put(self, event: Event) -> None:
         kind, data = event["type"], event["data"]
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             # What becomes of an alert is told after what it is.
             database.execute(
                 "INSERT INTO events (id, body, next_at) SELECT ?, ?, coalesce(max(next_at), 0) "
@@ -121,7 +121,7 @@ class Outbox:
 
     def left_open(self) -> list[tuple[str, dict[str, Any]]]:
         """Streams whose alert nobody has closed, and what is to be told when it is."""
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             rows = database.execute(
                 "SELECT stream, closing FROM left_open ORDER BY rowid"
             ).fetchall()
@@ -129,7 +129,7 @@ class Outbox:
 
     def due(self, now: float) -> Letter | None:
         """The first event that may be tried at a time; None where there is none."""
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             row = database.execute(
                 "SELECT id, body, attempts FROM events WHERE is_dead = 0 AND next_at <= ? "
                 "ORDER BY number LIMIT 1",
@@ -139,7 +139,7 @@ class Outbox:
 
     def oldest(self) -> Letter | None:
         """The event that has waited longest, whether it may be tried or not."""
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             row = database.execute(
                 "SELECT id, body, attempts FROM events WHERE is_dead = 0 ORDER BY number LIMIT 1"
             ).fetchone()
@@ -150,7 +150,7 @@ class Outbox:
 
         What goes on from one of these waits for it still.
         """
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             rows = database.execute(
                 "SELECT number, id, next_at, json_extract(body, '$.data.alert') FROM events "
                 "WHERE is_dead = 0 ORDER BY number"
@@ -167,7 +167,7 @@ class Outbox:
 
     def delivered(self, letter: Letter) -> None:
         """Take an event out."""
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             database.execute("DELETE FROM events WHERE id = ?", (letter.name,))
 
     def failed(self, letter: Letter, said: str, now: float) -> bool:
@@ -177,7 +177,7 @@ class Outbox:
         pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempts - 1))
         # Not everything that has waited for a receiver is to come at the same moment.
         next_at = now + pause_s * random.uniform(0.75, 1.25)
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             database.execute(
                 "UPDATE events SET attempts = ?, next_at = ?, is_dead = ?, said = ? WHERE id = ?",
                 (attempts, next_at, is_dead, said, letter.name),
@@ -194,7 +194,7 @@ class Outbox:
 
     def count(self) -> tuple[int, int]:
         """Return how many events wait, and how many are dead letters."""
-        with opened(self._path) as database:
+        with transaction(self._path) as database:
             dead = dict(
                 database.execute("SELECT is_dead, count(*) FROM events GROUP BY is_dead").fetchall()
             )

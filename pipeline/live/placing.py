@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection
 
 
-def placed(stream: str, groups: Collection[str]) -> str:
+def group_of(stream: str, groups: Collection[str]) -> str:
     """The group of a stream, the same on every machine; there is at least one."""
     return max(groups, key=lambda group: _weight(stream, group))
 

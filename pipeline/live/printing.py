@@ -13,10 +13,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.copies import chromaprint
+from pipeline.copies.hash_lists import MIN_QUALITY
 from pipeline.footage import foreign, stretches
 from pipeline.footage.exchangeable import TrackPrints
 from pipeline.footage.foreign.mixing import Heard
-from pipeline.footage.printing import MIN_QUALITY, PictureHasher
+from pipeline.footage.printing import PictureHasher
 from pipeline.footage.stretches import ContiguousSound
 from pipeline.live.messages import Prints
 

@@ -43,7 +43,7 @@ class RecentHashes:
         self._path, self._keep_s, self._clock = work / PASSED, keep_s, clock
         self._watch = f"{os.getpid()}-{clock():.3f}"
         try:
-            with database.begun(self._path, _SCHEMA, "record of what passed"):
+            with database.created(self._path, _SCHEMA, "record of what passed"):
                 pass
         except OSError as error:
             raise UserError(
@@ -60,7 +60,7 @@ class RecentHashes:
         rows = [(_PICTURE, at_s, value) for at_s, value in pictures]
         for kind, some in ((_SOUND, sounds), (_NARROW, narrow)):
             rows += [(kind, at_s, int(value).to_bytes(4, "little")) for at_s, value in some]
-        with database.opened(self._path) as held:
+        with database.transaction(self._path) as held:
             held.executemany(
                 "INSERT INTO hashes VALUES (?, ?, ?, ?, ?, ?)",
                 [(self._watch, stream, now, *row) for row in rows],
@@ -70,7 +70,7 @@ class RecentHashes:
     def shown(self, stream: str) -> tuple[Pictures, Sounds, Sounds]:
         """The hashes of a stream that are kept, of each kind in order of its seconds."""
         since = self._clock() - self._keep_s
-        with database.opened(self._path) as held:
+        with database.transaction(self._path) as held:
             rows = held.execute(
                 "SELECT kind, at_s, value FROM hashes WHERE watch = ? AND stream = ? "
                 "AND came >= ? ORDER BY at_s, rowid",

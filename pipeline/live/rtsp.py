@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import SplitResult
 
-from pipeline.live.addresses import ForbiddenAddress, check, resolve, told
+from pipeline.live.addresses import ForbiddenAddress, check, public_part, resolve
 from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
 from pipeline.live.remux import remuxed
 
@@ -97,7 +97,7 @@ class TcpRelay:
         """Raise `ForbiddenAddress` where the server redirected, or sent what is no answer."""
         if self._is_refused:
             raise ForbiddenAddress(
-                f"{told(url)}: redirects, which is not followed, or speaks no RTSP"
+                f"{public_part(url)}: redirects, which is not followed, or speaks no RTSP"
             )
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
-from pipeline.live.guarding import PAGE, Guard, RefusedRequest, file, sent
+from pipeline.live.guarding import PAGE, Guard, RefusedRequest, file, json_body
 from pipeline.live.metrics import Metrics
 from pipeline.system.visible_text import plain
 
@@ -90,7 +90,7 @@ class Page:
         from starlette.responses import JSONResponse
 
         try:
-            given, who = await sent(request)
+            given, who = await json_body(request)
             decision = given["decision"]
         except RefusedRequest as error:
             return JSONResponse({"error": str(error)}, error.status)

@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
-from pipeline.live.addresses import Endpoint, ForbiddenAddress, Rules, check, led_to, resolve, told
+from pipeline.live.addresses import (
+    Endpoint,
+    ForbiddenAddress,
+    Rules,
+    check,
+    led_to,
+    public_part,
+    resolve,
+)
 from pipeline.live.fetcher import Failed
 
 _MAX_REDIRECTS = 5
@@ -59,10 +67,12 @@ class HttpResponse:
         while piece := self.read(min(2**16, max_bytes + 1 - size)):
             size += len(piece)
             if size > max_bytes:
-                raise Failed("too_large", f"{told(self.url)}: more than {max_bytes / 1e6:g} MB")
+                raise Failed(
+                    "too_large", f"{public_part(self.url)}: more than {max_bytes / 1e6:g} MB"
+                )
             yield piece
         if self.length is not None and size < self.length:
-            raise Failed("cut_off", f"{told(self.url)}: the answer ended before its end")
+            raise Failed("cut_off", f"{public_part(self.url)}: the answer ended before its end")
 
 
 @contextmanager
@@ -89,10 +99,10 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[HttpResponse]:
             yield HttpResponse(url, response)
             return
         except http.client.HTTPException as error:
-            raise Failed("no_http", f"{told(url)}: {type(error).__name__}") from error
+            raise Failed("no_http", f"{public_part(url)}: {type(error).__name__}") from error
         finally:
             connection.close()
-    raise ForbiddenAddress(f"{told(url)}: more than {_MAX_REDIRECTS} redirects")
+    raise ForbiddenAddress(f"{public_part(url)}: more than {_MAX_REDIRECTS} redirects")
 
 
 def post(url: str, rules: Rules, timeout_s: float, body: bytes, headers: Mapping[str, str]) -> int:
@@ -133,7 +143,7 @@ def _headers(secrets: SplitResult) -> dict[str, str]:
 
 
 def _check(response: http.client.HTTPResponse, parts: SplitResult) -> None:
-    where = told(parts.geturl())
+    where = public_part(parts.geturl())
     if response.status in _AUTHENTICATION:
         raise Failed("no_access", f"{where}: HTTP {response.status}", is_final=True)
     if response.status in _GONE:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import UserError
 from pipeline.live import web
-from pipeline.live.addresses import ForbiddenAddress, Rules, check_given, told
+from pipeline.live.addresses import ForbiddenAddress, Rules, check_given, public_part
 from pipeline.live.outbox import Delivery, Letter
 
 SECRET = "DISCERN_WEBHOOK_SECRET"
@@ -43,18 +43,18 @@ class Webhook:
         """Try to deliver an event once."""
         body = letter.body.encode()
         try:
-            headers = signed(letter.name, int(time.time()), body, self.keys)
+            headers = signature_headers(letter.name, int(time.time()), body, self.keys)
             headers["Content-Type"] = "application/cloudevents+json"
             status = web.post(self.url, _RULES, self.timeout_s, body, headers)
         except TimeoutError:
-            return Delivery(False, f"{told(self.url)}: no answer in {self.timeout_s:g} s")
+            return Delivery(False, f"{public_part(self.url)}: no answer in {self.timeout_s:g} s")
         except ForbiddenAddress as error:
             return Delivery(False, str(error))
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or type(error).__name__
-            return Delivery(False, f"{told(self.url)}: {said}")
+            return Delivery(False, f"{public_part(self.url)}: {said}")
         is_refused = 300 <= status < 500 and status not in _LATER
-        return Delivery(200 <= status < 300, f"{told(self.url)}: HTTP {status}", is_refused)
+        return Delivery(200 <= status < 300, f"{public_part(self.url)}: HTTP {status}", is_refused)
 
 
 def webhook(url: str, secrets: str | None, timeout_s: float) -> Webhook:
@@ -90,7 +90,7 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def signed(name: str, at: int, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
+def signature_headers(name: str, at: int, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
     """The headers that sign an event.
 
     Args:

@@ -189,7 +189,7 @@ def _moments(told_s: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def told(one: Decision) -> str:
+def decision_in_words(one: Decision) -> str:
     """A decision in words."""
     times = ", ".join(f"{time_s:.2f} s" for time_s in one.discharges_s)
     return f"{one.origin}, discharge {answer_of(one.discharge)}{f' at {times}' if times else ''}"
@@ -197,7 +197,7 @@ def told(one: Decision) -> str:
 
 def told_by_each(decisions: Sequence[Decision]) -> str:
     """Return what each person decided, in words."""
-    return "; ".join(f"{plain(one.who, _MAX_SHOWN)}: {told(one)}" for one in decisions)
+    return "; ".join(f"{plain(one.who, _MAX_SHOWN)}: {decision_in_words(one)}" for one in decisions)
 
 
 def _vote(one: Decision) -> bool | None:

@@ -22,7 +22,7 @@ from pipeline.review import drawing, ordering
 from pipeline.review.calibration import PlattCalibration
 from pipeline.review.population import Population, numbers
 from pipeline.review.queueing import AS_IT_IS, Audit, Made
-from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, ReviewTask, name_of
+from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, ReviewTask, task_name
 from pipeline.system.visible_text import plain
 
 _MOST_SHOWN = 80
@@ -219,7 +219,7 @@ def _task(alert: Mapping[str, Any], path: Path) -> ReviewTask:
         ended = next((name for name in ("closed_s", "at_s") if name in latest), None)
         end_s = start_s if ended is None else _level(latest, ended, LONGEST_S)
         return ReviewTask(
-            name=name_of(None, f"alert:{opened['alert']}"),
+            name=task_name(None, f"alert:{opened['alert']}"),
             kind=ALERT,
             id=opened["alert"],
             uri=str(alert["stream"]),

@@ -29,7 +29,7 @@ from pipeline.store import storage
 from pipeline.system.visible_text import plain
 
 CHOSEN, DRAWN = "review-chosen", "review-audit"
-DECISIONS = "decisions.jsonl"
+DECISIONS_FILE = "decisions.jsonl"
 """Every decision behind the index, a line each."""
 _IN_STORE, _LOCAL = "s3", "file"
 _MOST_SHOWN = 120
@@ -103,7 +103,7 @@ def export(folder: Path, record: Record, votes: Votes, terms: IndexTerms, work: 
     Raises:
         UserError: the folder holds something else.
     """
-    if (folder / INDEX).exists() and not (folder / DECISIONS).exists():
+    if (folder / INDEX).exists() and not (folder / DECISIONS_FILE).exists():
         raise UserError(f"{folder}: holds another collection; name a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {place.task for _, place in record.drawn()}
@@ -226,10 +226,12 @@ def _write(folder: Path, rows: Sequence[IndexRow], decisions: Sequence[Decision]
     fresh.mkdir()
     try:
         lines = [json.dumps(_told(one), ensure_ascii=False) for one in decisions]
-        (fresh / DECISIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        (fresh / DECISIONS_FILE).write_text(
+            "".join(f"{line}\n" for line in lines), encoding="utf-8"
+        )
         if rows:
             write_index(fresh, rows)
-            (fresh / DECISIONS).replace(folder / DECISIONS)
+            (fresh / DECISIONS_FILE).replace(folder / DECISIONS_FILE)
             (fresh / INDEX).replace(folder / INDEX)
     finally:
         shutil.rmtree(fresh)

@@ -25,7 +25,7 @@ from pipeline.review.tasks import (
     QueuePlace,
     ReviewTask,
     moments_of,
-    name_of,
+    task_name,
 )
 
 _SHOWN = (
@@ -188,7 +188,7 @@ def _population(scores: Scores, videos: Videos, stratum: NDArray[np.int64]) -> P
     rows = np.concatenate(videos.rows) if len(videos.rows) else np.zeros(0, np.int64)
     files = (scores.texts(column, rows.tolist()) for column in ("sha256", "uri"))
     return Population(
-        numbers([name_of(sha256, str(uri)) for sha256, uri in zip(*files, strict=True)]),
+        numbers([task_name(sha256, str(uri)) for sha256, uri in zip(*files, strict=True)]),
         np.repeat(np.arange(len(stratum)), videos.size),
         stratum,
         np.nan_to_num(scores.numbers("seconds")[rows]),
@@ -215,7 +215,7 @@ def _videos(scores: Scores, settings: QueueConfig, decided: Sequence[ReviewTask]
     # By the name of the task, since a relative path may be another file in another listing.
     known = {task.name for task in decided}
     is_known = np.array(
-        [name_of(name, str(uri)) in known for name, uri in zip(names, uris, strict=True)], bool
+        [task_name(name, str(uri)) in known for name, uri in zip(names, uris, strict=True)], bool
     )
     # Of each cluster what was decided comes first, then the highest score.
     order = np.lexsort((np.arange(len(rows)), -score, ~is_known, label))
@@ -302,7 +302,7 @@ def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Review
         names = scores.texts("id", others[:_MOST_COPIES])
         found.append(
             ReviewTask(
-                name=name_of(row["sha256"], row["uri"]),
+                name=task_name(row["sha256"], row["uri"]),
                 kind=FILE,
                 moments=moments_of(row.pop("moments")),
                 copies=tuple(str(one) for one in names),

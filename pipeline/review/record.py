@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.live.database import begun, opened, unreached
+from pipeline.live.database import created, transaction, unreached
 from pipeline.review.population import Population
 from pipeline.review.repeats import is_known
 from pipeline.review.tasks import Decision, QueuePlace, ReviewTask, stamp
@@ -98,13 +98,13 @@ class Record:
             UserError: what lies there is none.
         """
         self._path = folder / FILE
-        with begun(self._path, _SCHEMA, "queues and decisions"):
+        with created(self._path, _SCHEMA, "queues and decisions"):
             pass
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with opened(self._path) as database:
+            with transaction(self._path) as database:
                 yield database
         except sqlite3.Error as error:
             raise UserError(unreached(self._path, error)) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.config import IngestConfig, Run
 from pipeline.errors import UserError
-from pipeline.live.guarding import Guard, RefusedRequest, file, sent
+from pipeline.live.guarding import Guard, RefusedRequest, file, json_body
 from pipeline.review import agreement, showing
 from pipeline.review.agreement import Votes
 from pipeline.review.collection import at_hand
@@ -102,7 +102,7 @@ class ReviewPage:
 
         async def answer(request: Any) -> Any:
             try:
-                given, who = await sent(request, _MAX_BODY)
+                given, who = await json_body(request, _MAX_BODY)
                 name = request.path_params.get("task", "")
                 return JSONResponse(await asyncio.to_thread(does, name, given, who))
             except RefusedRequest as error:
@@ -115,7 +115,7 @@ class ReviewPage:
 
         async def answer(request: Any) -> Any:
             try:
-                given, who = await sent(request)
+                given, who = await json_body(request)
                 task = self._task(request.path_params["task"])
                 async with self._decoding:
                     told = await asyncio.to_thread(self._show, task, kind, given, who)
@@ -165,7 +165,9 @@ class ReviewPage:
         decision = Decision(name, origin, ANSWERS[answer], times, who, PAGE, note)
         self._record.decide([decision])
         others = [one for one in self._record.decisions()[name] if one.who != who]
-        said = [plain(f"{one.who}: {agreement.told(one)}", _MAX_TEXT) for one in others]
+        said = [
+            plain(f"{one.who}: {agreement.decision_in_words(one)}", _MAX_TEXT) for one in others
+        ]
         return {"others": said, "shown": self._shown(who)}
 
     def _show(

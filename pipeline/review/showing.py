@@ -104,7 +104,7 @@ def show(
     limits = foreign.DecodingLimits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     asked = ShowTask(path.resolve(strict=True), kind, wanted, fps, limits)
     ((result,),) = executor.map_blocks(
-        shown,
+        decode_task,
         [[asked]],
         replace(run, executor="serial", progress=False),
         title="review",
@@ -118,7 +118,7 @@ def show(
     raise NotShown(f"{result.reason} ({result.detail}); {remedy(result.reason)}")
 
 
-def shown(task: ShowTask) -> Playback | Unusable:
+def decode_task(task: ShowTask) -> Playback | Unusable:
     """Decode what a task asks for; in the sandbox."""
     try:
         if task.kind == STILLS:
@@ -198,7 +198,7 @@ def _alike(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def _jpeg(image: NDArray[np.uint8], kind: str) -> str:
     clear = Image.fromarray(image)
-    return previews.data_uri(clear if kind == CLEAR else previews.shown(image, "protected"))
+    return previews.data_uri(clear if kind == CLEAR else previews.as_preview(image, "protected"))
 
 
 def _sound(task: ShowTask, first: int, last: int, zeros_s: Sequence[float]) -> str | None:

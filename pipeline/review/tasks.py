@@ -165,7 +165,7 @@ class Decision:
         return True if self.discharge and self.origin == "real" else None
 
 
-def name_of(sha256: str | None, uri: str) -> str:
+def task_name(sha256: str | None, uri: str) -> str:
     """The name of the task of a video, by its bytes where they are known, else by its place."""
     made_of = f"sha256:{sha256}" if sha256 else f"uri:{uri}"
     return hashlib.sha256(made_of.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_DIGITS]

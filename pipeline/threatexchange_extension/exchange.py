@@ -204,7 +204,7 @@ class DiscernExchange(
             theirs, _ = _replayed(manifest, folder, 0)
         same = [name for name, one in theirs.items() if _is_same(video, one)]
         name = same[0] if same else video.id
-        with exchange_transfer.sent(collab.push, Path(tempfile.gettempdir())) as folder:
+        with exchange_transfer.uploading(collab.push, Path(tempfile.gettempdir())) as folder:
             own = exchange_sending.open_manifest(by, BANK, KNOWN, folder, key)
             told = exchange_sending.said_so_far(own, folder).get(
                 name, exchange_sending.PublishedItem()

@@ -73,7 +73,7 @@ class DiscernVideoSignal(SignalType, FileHasher):
     def hash_from_file(cls, file: Path) -> str:
         """The signal of a video, decoded in the sandbox; empty where it cannot be decoded."""
         cfg: Any = app.compose("bank", "run.progress=false")
-        (found,) = printed_files.printed(
+        (found,) = printed_files.hash_files(
             [Path(file)], RATE_HZ, cfg.ingest, cfg.run, OWN_TYPE, with_changes=True
         )
         if isinstance(found, Unusable):

@@ -54,7 +54,7 @@ def test_a_clip_without_a_label_is_not_drawn() -> None:
 
 
 def test_a_change_is_drawn_from_the_clip_alone() -> None:
-    change = altered_clips.drawn("recorder", 0.5)
+    change = altered_clips.drawn_change("recorder", 0.5)
     clip = toy.silent(moving_frames(0, 16, 64))
     plain = clip.frames.copy()
     assert np.array_equal(change(clip, "a").frames, change(clip, "a").frames)
@@ -66,23 +66,23 @@ def test_sound_follows_pictures_whose_pace_changes_and_no_others() -> None:
     clip = toy.silent(moving_frames(0, 16, 64))
     clip.sound[:] = np.random.default_rng(0).integers(-9000, 9000, clip.sound.size)
     paced = next(one for one in TRANSFORMS.values() if one.follow is not None)
-    changed = altered_clips.drawn(paced.name, 1.0)(clip, "a")
+    changed = altered_clips.drawn_change(paced.name, 1.0)(clip, "a")
     assert not np.array_equal(changed.sound, clip.sound)
-    still = altered_clips.drawn("recorder", 0.5)(clip, "a")
+    still = altered_clips.drawn_change("recorder", 0.5)(clip, "a")
     assert np.array_equal(still.sound, clip.sound)
 
 
 def test_a_change_of_sound_leaves_the_pictures() -> None:
     clip = toy.silent(moving_frames(0, 16, 64))
     clip.sound[:] = np.random.default_rng(0).integers(-9000, 9000, clip.sound.size)
-    changed = altered_clips.drawn("mute", 1.0, share=1.0)(clip, "a")
+    changed = altered_clips.drawn_change("mute", 1.0, share=1.0)(clip, "a")
     assert not changed.sound.any()
     assert np.array_equal(changed.frames, clip.frames)
 
 
 def test_what_is_forced_is_not_drawn() -> None:
     clip = toy.silent(np.zeros((16, 64, 64, 3), np.uint8))
-    bars = altered_clips.drawn("letterbox", 0.5, share=0.25, upright=False, ink=[9, 9, 9])
+    bars = altered_clips.drawn_change("letterbox", 0.5, share=0.25, upright=False, ink=[9, 9, 9])
     out = bars(clip, "a").frames
     assert (out[:, :16] == 9).all()
     assert (out[:, -16:] == 9).all()

@@ -135,7 +135,7 @@ def test_the_same_bytes_match_undecoded_until_the_item_is_removed(
 ) -> None:
     copy = Path(shutil.copy(known, tmp_path / "copy.mp4"))
     with monkeypatch.context() as without:
-        without.setattr(printed_files, "printed", lambda paths, *_, **__: iter(list(paths)[:0]))
+        without.setattr(printed_files, "hash_files", lambda paths, *_, **__: iter(list(paths)[:0]))
         code, lines, _ = told(capsys, compose("match"), copy)
     assert code == match.FOUND
     assert lines == [f"{copy}: attacks item 1 (attack.mp4, label first): the same bytes"]

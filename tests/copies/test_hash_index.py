@@ -52,10 +52,12 @@ def test_the_index_finds_what_a_look_at_every_hash_finds(tmp_path: Path) -> None
     for seed in range(200):
         place = 5 * seed
         side = ("pdq", "mirror")[seed % 2]
-        num_bits = (0, 20, multi_index.MAX_DISTANCE, multi_index.MAX_DISTANCE + 1)[seed % 4]
+        num_bits = (0, 20, multi_index.MAX_SEARCH_DISTANCE, multi_index.MAX_SEARCH_DISTANCE + 1)[
+            seed % 4
+        ]
         query = changed(bank.hashes[side][place], num_bits, seed)[None]
         numbers, is_near = index.near(query)
-        expected = num_bits <= multi_index.MAX_DISTANCE
+        expected = num_bits <= multi_index.MAX_SEARCH_DISTANCE
         assert is_near.tolist() == [expected]
         assert numbers == [place // ITEM + 1] * (expected and place // ITEM + 1 != 7)
         assert every.near(query)[0] == numbers

@@ -13,8 +13,8 @@ from pipeline.live.addresses import (
     Rules,
     check,
     is_public,
+    public_part,
     resolve,
-    told,
 )
 
 
@@ -29,8 +29,8 @@ from pipeline.live.addresses import (
     ],
 )
 def test_nothing_but_scheme_and_host_is_told(url: str, shown: str) -> None:
-    assert told(url) == shown
-    assert "secret" not in told(url)
+    assert public_part(url) == shown
+    assert "secret" not in public_part(url)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.commands import watch
-from pipeline.live.placing import placed
+from pipeline.live.placing import group_of
 from tests import ray_cluster
 from tests.live.made import kinds, watched, without_names, write_footage, write_model
 from tests.live.servers import chunked, remuxed, serving
@@ -100,7 +100,7 @@ def test_a_node_that_dies_costs_its_streams_a_reconnect_and_closes_no_alert(
         if one["type"] == "stream.lost" and one["data"]["reason"] == "node_died"
     }
     # Two groups by consistent hash, one of which has died with all of its streams.
-    groups = [{one for one in NAMES if placed(one, GROUPS) == group} for group in GROUPS]
+    groups = [{one for one in NAMES if group_of(one, GROUPS) == group} for group in GROUPS]
     assert moved in groups
     for name in NAMES:
         turns = [(one["type"], one["data"].get("reason", "")) for one in of(events, name, "stream")]

@@ -20,7 +20,7 @@ from pipeline.live.cluster import Cluster
 from pipeline.live.events import Event, EventSender
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.group import GroupEvent, GroupReport, Joining
-from pipeline.live.placing import placed
+from pipeline.live.placing import group_of
 
 SOURCE = Fetch("http://127.0.0.1/a", Rules(), Bounds(1.0, 1.0))
 NAMES = ("yard", "gate", "roof", "hall", "door")
@@ -159,7 +159,7 @@ def test_streams_of_a_group_that_dies_go_on_in_another_one(ray: Ray) -> None:
     told: list[Event] = []
     one = begun(told)
     first, second = ray.actors
-    mine = [name for name in NAMES if placed(name, GROUPS) == GROUPS[0]]
+    mine = [name for name in NAMES if group_of(name, GROUPS) == GROUPS[0]]
     assert mine
     assert len(mine) < len(NAMES)
     assert [joining.name for joining in first.joined] == mine

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.watch import name_of
+from pipeline.commands.watch import stream_id
 from pipeline.live.board import Board
 from pipeline.live.event_sinks import _writing, events_of
 from pipeline.live.events import Event, EventSender, line
@@ -16,7 +16,7 @@ from pipeline.live.events import Event, EventSender, line
 def test_half_a_letter_costs_no_event() -> None:
     # Names of files may hold it, and what a decoder says.
     told: list[Event] = []
-    EventSender([told.append]).tell("stream.ended", name_of("a\udcff.mp4"), {"detail": "b\udcff"})
+    EventSender([told.append]).tell("stream.ended", stream_id("a\udcff.mp4"), {"detail": "b\udcff"})
     data = json.loads(line(told[0]).encode())["data"]
     assert data == {"stream": "a?.mp4", "detail": "b?"}
 

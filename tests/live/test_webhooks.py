@@ -20,7 +20,7 @@ from pipeline.live import courier as couriers
 from pipeline.live import outbox
 from pipeline.live.courier import Courier
 from pipeline.live.outbox import Delivery, Letter, Outbox
-from pipeline.live.webhooks import SECRET, signed, webhook
+from pipeline.live.webhooks import SECRET, signature_headers, webhook
 from tests.live.made import watched, write_footage, write_model
 
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
@@ -81,7 +81,9 @@ def is_signed(headers: dict[str, str], body: bytes) -> bool:
 def test_a_signature_is_that_of_the_standard() -> None:
     # The example of its specification.
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    headers = signed("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', [key])
+    headers = signature_headers(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', [key]
+    )
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 

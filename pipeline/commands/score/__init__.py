@@ -78,7 +78,7 @@ def _score(path: Path, out: Path, cfg: ScoreApp) -> None:
     done = batch.score(found, folder, settings, costs)
     stats = folder.finish(-(-found.num_rows // cfg.rows_per_part))
     for sentence in (
-        *printout.told(stats),
+        *printout.outcome_in_words(stats),
         *cost.in_words(costs.cpu_s, done.video_s, done.num_clips, cfg.price),
     ):
         print(sentence)

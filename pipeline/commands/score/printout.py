@@ -81,7 +81,7 @@ def remedy_of(reason: str) -> str:
     return remedy(reason, REMEDIES)
 
 
-def told(stats: Mapping[str, Any]) -> list[str]:
+def outcome_in_words(stats: Mapping[str, Any]) -> list[str]:
     """Return what became of the rows of a listing, a sentence a line."""
     by_status, by_step = stats["rows_by_status"], stats["rows_by_step"]
     found = [

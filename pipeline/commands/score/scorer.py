@@ -18,6 +18,7 @@ from pipeline.commands.score.listing import Given
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.witness import ClipEvidence, Witness
 from pipeline.config import ClipFormat
+from pipeline.copies.hash_lists import MIN_QUALITY
 from pipeline.detect import scores
 from pipeline.detect.alarm import Choice
 from pipeline.detect.detector import Detector
@@ -28,7 +29,6 @@ from pipeline.footage.canonical import Canonical
 from pipeline.footage.collection import IndexRow
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.listing import Collection, ListedFile
-from pipeline.footage.printing import MIN_QUALITY
 from pipeline.footage.windows import Window
 from pipeline.review import levels
 from pipeline.store import sound, video

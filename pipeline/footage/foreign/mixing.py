@@ -16,7 +16,7 @@ MAX_CHANNELS = 8
 """The most that are read. For more, a frame keeps its pointers to planes where PyAV reads on past
 the last of them."""
 
-LARGEST = 1e6
+LARGEST_SOUND = 1e6
 """Times full scale: what recorders write in floating point is far below, and squares of it are
 numbers."""
 
@@ -80,9 +80,9 @@ def channels_of(frame: Any) -> NDArray[np.float64] | None:
 def cut_off(channels: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
     """Cut off at full scale what no recorder writes; tells too whether there was any.
 
-    That is what is beyond `LARGEST`, and what is no number, which becomes zero.
+    That is what is beyond `LARGEST_SOUND`, and what is no number, which becomes zero.
     """
-    is_wrong = ~(np.abs(channels) <= LARGEST)
+    is_wrong = ~(np.abs(channels) <= LARGEST_SOUND)
     if not is_wrong.any():
         return channels, False
     return np.where(is_wrong, np.clip(np.nan_to_num(channels), -1, 1), channels), True

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
-from pipeline.live.guarding import RefusedRequest, name_of
+from pipeline.live.guarding import RefusedRequest, person_name
 from pipeline.review.tasks import (
     ANSWERS,
     FILE,
@@ -149,7 +149,7 @@ class Checked:
                 )
         name = (who or self.by or "").strip()
         try:
-            name = name_of(name) if name else ""
+            name = person_name(name) if name else ""
         except RefusedRequest as error:
             self.wrong(where, f"who decided is '{plain(name, _MOST_SHOWN)}': {error}")
         else:

@@ -30,7 +30,7 @@ NAME = "fiftyone"
 LABELS, DATA = "labels.json", "data.json"
 _ANSWERS = {f"{DISCHARGE}_{word}": word for word in ANSWERS}
 _ORIGINS = {f"origin_{word}": word for word in VERDICTS}
-CLASSES = (DISCHARGE, *_ANSWERS, *_ORIGINS)
+FIFTYONE_CLASSES = (DISCHARGE, *_ANSWERS, *_ORIGINS)
 _DECIDED = "decided"
 _LEAST_S = 1.0
 # Of a frame: FiftyOne keeps frames of the video's own rate, and moves times to the nearest.
@@ -42,7 +42,10 @@ def write(path: Path, entries: Sequence[Entry], terms: ExchangeTerms) -> None:
     path.mkdir(parents=True, exist_ok=True)
     labels = {entry.task.name: _labels(entry, terms.fps) for entry in entries}
     files = {entry.task.name: terms.address(entry.task) for entry in entries}
-    for name, told in ((LABELS, {"classes": list(CLASSES), "labels": labels}), (DATA, files)):
+    for name, told in (
+        (LABELS, {"classes": list(FIFTYONE_CLASSES), "labels": labels}),
+        (DATA, files),
+    ):
         text = json.dumps(told, indent=1, ensure_ascii=False)
         (path / name).write_text(text + "\n", encoding="utf-8")
 
@@ -108,7 +111,7 @@ def _read_video(
         elif label in _ANSWERS:
             chosen[DISCHARGE].add(_ANSWERS[label])
         elif label != DISCHARGE:
-            raise ValueError(f"label {label}, which is none of {', '.join(CLASSES)}")
+            raise ValueError(f"label {label}, which is none of {', '.join(FIFTYONE_CLASSES)}")
         elif "model_version" not in (one.get("attributes") or {}):
             times_s.append(_start_s(one, fps))
     if not any(chosen.values()) and not times_s:

@@ -30,7 +30,7 @@ def draw(frames: Frames, effects: Effects, mode: str) -> Image.Image:
         mode: one of `previews.MODES`.
     """
     moment = int(np.abs(effects.frames).argmax())
-    under = previews.shown(frames[moment], mode).convert("RGB")
+    under = previews.as_preview(frames[moment], mode).convert("RGB")
     under = under.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     sheet = Image.new("RGB", (SIZE, SIZE + BARS), _GROUND)
     sheet.paste(_tinted(under, effects.cells), (0, 0))

@@ -19,7 +19,7 @@ from pipeline.detect.operating_point import PER_HOURS, Cost, cost_of
 from pipeline.system.visible_text import plain
 
 TITLE = "Deployment"
-FOUND = 0.5
+LEAST_FOUND = 0.5
 """The share of real shootings beyond which more are found than missed."""
 AGREED = 0.6
 """A kappa from which on agreement is usually called substantial (Landis and Koch, 1977)."""
@@ -134,9 +134,9 @@ def _found(one: Deployment) -> Verdict:
     ends = one.recall.interval
     state: State = "amber"
     says = "whether more real shootings are found than missed is not shown"
-    if ends.low > FOUND:
+    if ends.low > LEAST_FOUND:
         state, says = "green", "more real shootings are found than missed"
-    elif ends.high < FOUND:
+    elif ends.high < LEAST_FOUND:
         state, says = "red", "more real shootings are missed than found"
     return Verdict(name, state, f"{subject}: {says}, {_shares(one.recall)}.")
 

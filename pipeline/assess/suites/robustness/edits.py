@@ -162,4 +162,6 @@ def _ordered(names: Names) -> Names:
 
 
 def _change(names: Names, strength: str) -> Change:
-    return altered_clips.in_turn([altered_clips.drawn(name, STRENGTHS[strength]) for name in names])
+    return altered_clips.in_turn(
+        [altered_clips.drawn_change(name, STRENGTHS[strength]) for name in names]
+    )

@@ -40,7 +40,7 @@ Flips = Mapping[str, Mapping[str, Measured]]
 def overlays() -> dict[str, Change]:
     """Return the changes that make the counterfactual of a clip, by kind of overlay."""
     return {
-        kind: altered_clips.drawn(name, STRENGTHS["medium"], **forced)
+        kind: altered_clips.drawn_change(name, STRENGTHS["medium"], **forced)
         for kind, (name, forced) in _OVERLAYS.items()
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.assess.altered_clips import Change, drawn
+from pipeline.assess.altered_clips import Change, drawn_change
 from pipeline.transforms.registry import STRENGTHS
 
 MUTED = "muted"
@@ -21,6 +21,6 @@ NAMES = tuple(_CHANGES)
 def changes() -> dict[str, Change]:
     """A severe transform of sound of each name; pictures stay as they are."""
     return {
-        name: drawn(transform, STRENGTHS["severe"], **forced)
+        name: drawn_change(transform, STRENGTHS["severe"], **forced)
         for name, (transform, forced) in _CHANGES.items()
     }
