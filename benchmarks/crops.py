@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies import parts
+from pipeline.copies.hash_lists import MIN_QUALITY
 from pipeline.copies.matches import RATE_HZ
 from pipeline.footage.collection import IndexRow, read_index
-from pipeline.footage.printing import MIN_QUALITY, PictureHasher
+from pipeline.footage.printing import PictureHasher
 
 NUM_STRETCHES = 48
 """Of the height, and of the width, of a picture; each pair of them is a crop."""

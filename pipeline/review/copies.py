@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from pipeline.copies import hamming
 from pipeline.copies.duplicates import as_words
+from pipeline.copies.fingerprint import HASH_BITS
 from pipeline.copies.hamming import MAX_COMPARED, hash_distance, is_blank
 from pipeline.copies.matching import MAX_DISTANCE, MIN_FRAMES
 
 _RUN_BITS = 16
-_NUM_RUNS = hamming.HASH_BITS // _RUN_BITS
+_NUM_RUNS = HASH_BITS // _RUN_BITS
 
 Labels = NDArray[np.int64]
 

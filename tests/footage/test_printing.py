@@ -9,10 +9,11 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.copies.chromaprint import ITEM_S, RATE_HZ, Chromaprint, is_sound
 from pipeline.copies.fingerprint import pdq
+from pipeline.copies.hash_lists import MIN_QUALITY
 from pipeline.footage import conversion, foreign
 from pipeline.footage.canonical import canonicalise
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.printing import MIN_QUALITY, FilePrinter, Printed, PrintTask, hash_file
+from pipeline.footage.printing import FilePrinter, Printed, PrintTask, hash_file
 from tests.made import grey, scene, write_video, write_with_sound
 
 LIMITS = foreign.DecodingLimits(max_pixels=4096 * 4096, max_duration_s=600)
