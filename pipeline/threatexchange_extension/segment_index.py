@@ -102,8 +102,7 @@ class SegmentIndex(SignalTypeIndex[T], Generic[T]):
             return []
         video = exchange_lines.prints_parsed(query)
         found = [
-            IndexMatch(segment, entry)
-            for item, entry in self._known
-            for segment in matches(video, item)
+            (segment, entry) for item, entry in self._known for segment in matches(video, item)
         ]
-        return sorted(found, key=lambda one: -one.similarity_info.agreeing_s)
+        found.sort(key=lambda one: -one[0].agreeing_s)
+        return [IndexMatch(segment, entry) for segment, entry in found]

@@ -198,6 +198,8 @@ def test_standard_input_names_files(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{known}\n"))
     bank.run("add", "again", "-", cfg=compose("bank"))
     assert "1 item added" in capsys.readouterr().out
+    with pytest.raises(UserError, match="a name that is empty"):
+        match.run("", cfg=compose("match"))
     with pytest.raises(UserError, match="standard input names no file"):
         match.run("-", cfg=compose("match"))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8"))

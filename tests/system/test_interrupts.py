@@ -35,6 +35,30 @@ def start(*lines: str, **environment: str) -> subprocess.Popen[str]:
     return process
 
 
+def test_a_signal_during_the_first_imports_ends_the_command_without_a_traceback() -> None:
+    program = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pipeline.system":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from pipeline.__main__ import main
+main()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=app.PROJECT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )
+    assert (result.returncode, result.stderr) == (-signal.SIGINT, "")
+
+
 def told(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str]:
     """Exit status and error output after signals."""
     for number in numbers:

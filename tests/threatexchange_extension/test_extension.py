@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from numpy.typing import NDArray
 
 from pipeline.copies import banks, exchange_lines, exchange_manifest, exchange_sending
+from pipeline.copies.banks import RECORD, SOUND_RECORD
+from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.exchange_lines import Upload, id_of
 from pipeline.copies.exchange_receiving import receive
 from pipeline.errors import UserError
@@ -138,6 +142,27 @@ def test_a_query_names_the_seconds_of_the_item_as_its_server_would_ask(folder: P
     other = [without_bytes(one, 0, 9) for one in signals]
     assert DiscernVideoSignal.compare_hash(signals[0], other[0]).match
     assert not DiscernVideoSignal.compare_hash(signals[0], other[1]).match
+
+
+def test_a_video_is_found_by_the_narrow_band_of_its_sound() -> None:
+    narrow = np.zeros(100, SOUND_RECORD)
+    narrow["time_ms"] = np.rint(np.arange(100) * ITEM_S * 1000)
+    narrow["print"] = np.random.default_rng(5).integers(0, 2**32, 100)
+    part = narrow[8:88].copy()
+    part["time_ms"] -= part["time_ms"][0]
+    index: SegmentIndex[int] = SegmentIndex()
+    index.add(heard_as(narrow), 1)
+    (found,) = index.query(DiscernVideoSignal.validate_signal_str(heard_as(part)))
+    assert isinstance(found.similarity_info, Segment)
+    segment = found.similarity_info
+    assert (segment.by, segment.start_s, segment.distance) == ("sound", 0.0, 0.0)
+    assert segment.item_start_s == pytest.approx(8 * ITEM_S, abs=0.01)
+
+
+def heard_as(narrow: NDArray[Any]) -> str:
+    """The signal of a video of which nothing but a narrow band is known."""
+    none = np.zeros(0, RECORD), np.zeros(0, SOUND_RECORD)
+    return exchange_lines.prints_written(Upload("", "", "", "", 12.0, *none, narrow))
 
 
 def test_the_signal_type_is_one_that_threatexchange_takes() -> None:
