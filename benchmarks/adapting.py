@@ -18,7 +18,8 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,13 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import origin
 from pipeline.learn.data import PackedData
-from pipeline.learn.origin import Floats, Head, Layer, OriginExamples
+from pipeline.learn.origin import Floats, Head, OriginExamples
 
 SIZES = (4, 8, 16, 32)
 SIDES = {"both": (0.5, 0.5), "real": (1.0, 0.0), "fictional": (0.0, 1.0)}
 WEIGHTS = (3.0, 1.0, 0.3, 0.1)
-FEWEST = {True: 3, False: 2}
-"""Files of either answer that have to be left for judging."""
+FEWEST_REAL, FEWEST_FICTIONAL = 3, 2
+"""Files that have to be left for judging."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +63,6 @@ class World:
     before: Head
     cfg: TrainApp
     collections: Mapping[str, Own]
-
-
-WORLD: World
-"""Set in each process by `start`."""
-
-
-def fast_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
-    """`origin.fit_layer` by Newton's method over samples, which are fewer than features."""
-    mean, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
-    scaled, truth, share = (values - mean) / spread, is_real.astype(float), odds / odds.sum()
-    kernel, found, bias = scaled @ scaled.T, np.zeros(len(values)), 0.0
-    for _ in range(50):
-        was = kernel @ found + bias
-        p = 1 / (1 + np.exp(-was))
-        slope = np.maximum(p * (1 - p), 1e-9)
-        both = np.stack([was + (truth - p) / slope, np.ones(len(values))], axis=1)
-        solved = np.linalg.solve(kernel + np.diag(penalty / (share * slope)), both)
-        bias = float(solved[:, 0].sum() / solved[:, 1].sum())
-        found = solved[:, 0] - bias * solved[:, 1]
-        if np.abs(kernel @ found + bias - was).max() < 1e-9:
-            break
-    weight = scaled.T @ found / spread
-    return Layer(weight, float(bias - weight @ mean))
 
 
 def some(own: Own, files: NDArray[np.int64], weight: float) -> Own:
@@ -114,7 +92,7 @@ def drawn(own: Own, team: Team) -> tuple[NDArray[np.int64], NDArray[np.int64]] |
                 return None
             found += files[: int(part * team.size)]
         left = np.flatnonzero(~np.isin(sources, sources[found]))
-        if all((is_real[left] == answer).sum() >= least for answer, least in FEWEST.items()):
+        if is_real[left].sum() >= FEWEST_REAL and (~is_real[left]).sum() >= FEWEST_FICTIONAL:
             return np.sort(found), left
     return None
 
@@ -124,32 +102,29 @@ def judged(head: Head, own: Own, files: NDArray[np.int64]) -> Floats:
     log_odds = own.by_file(head.log_odds(own.examples.values))[files]
     is_real = (own.origins == "real")[files]
     loss = np.logaddexp(0, np.where(is_real, -log_odds, log_odds))
-    sides = (is_real, ~is_real)
-    wrong = [((log_odds > 0) != is_real)[side].mean() for side in sides]
-    balanced = np.mean([loss[side].mean() for side in sides])
+    wrong = [((log_odds > 0) != is_real)[side].mean() for side in (is_real, ~is_real)]
+    balanced = (loss[is_real].mean() + loss[~is_real].mean()) / 2
     return np.array([roc_auc_score(is_real, log_odds), balanced, *wrong])
 
 
-def measure(team: Team) -> dict[tuple[str, str], Floats]:
+def measure(made: World, team: Team) -> dict[tuple[str, str], Floats]:
     """Judged by the kind of layers and by where; empty where a draw is impossible."""
-    own = WORLD.collections[team.collection]
-    told: dict[tuple[str, str], Floats] = {}
+    own = made.collections[team.collection]
     if (found := drawn(own, team)) is None:
         return {}
     files, left = found
+    told = {}
     with threadpool_limits(1):
-        taken = layers.choose(
-            WORLD.training, some(own, files, AdaptApp.weight), WORLD.before, WORLD.cfg, 1
-        )
-        heads = {"before": WORLD.before}
+        brought = some(own, files, AdaptApp.weight)
+        taken = layers.choose(made.training, brought, made.before, made.cfg, num_workers=1)
+        heads = {"before": made.before, "as chosen": taken.head}
         for weight in WEIGHTS:
             examples = some(own, files, weight).examples
-            head = layers.refitted(WORLD.training, examples, WORLD.cfg)
+            head = layers.refitted(made.training, examples, made.cfg)
             assert head is not None
             heads[f"new, {weight:g}"] = head
-        heads["as chosen"] = taken.head
     for what, head in heads.items():
-        for name, other in WORLD.collections.items():
+        for name, other in made.collections.items():
             is_own = name == team.collection
             judges = left if is_own else np.arange(len(other.files))
             told[what, "sources not drawn" if is_own else name] = judged(head, other, judges)
@@ -158,7 +133,7 @@ def measure(team: Team) -> dict[tuple[str, str], Floats]:
 
 
 def world(arguments: argparse.Namespace) -> World:
-    cfg = app.compose("adapt", *arguments.overrides)
+    cfg = app.compose("adapt")
     assert isinstance(cfg, AdaptApp)
     models = Path(cfg.paths.models)
     adapting = Detector.load(models)
@@ -175,17 +150,6 @@ def world(arguments: argparse.Namespace) -> World:
     return World(training, before, settings, {one.name: one for one in found})
 
 
-def start(one: World) -> None:
-    global WORLD
-    WORLD = one
-    slow = origin.fit_layer
-    origin.fit_layer = fast_layer
-    examples = one.training
-    given = (examples.values, examples.is_real, examples.odds(0.5), 8.0)
-    apart = fast_layer(*given).log_odds(examples.values) - slow(*given).log_odds(examples.values)
-    assert np.abs(apart).max() < 1e-4
-
-
 def cell(values: NDArray[np.float64], is_worse: NDArray[np.bool_]) -> str:
     worse = f"{is_worse.sum()} of {len(values)}"
     return f"{values.mean():+.3f} ({values.min():+.3f} to {values.max():+.3f}), {worse}"
@@ -193,16 +157,10 @@ def cell(values: NDArray[np.float64], is_worse: NDArray[np.bool_]) -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     made = world(arguments)
-    teams = [
-        Team(name, sides, size, number)
-        for name in made.collections
-        for sides in arguments.sides.split(",")
-        for size in SIZES
-        for number in range(arguments.draws)
-    ]
-    pool = ProcessPoolExecutor(arguments.workers, get_context("fork"), start, (made,))
-    with pool:
-        told = dict(zip(teams, pool.map(measure, teams), strict=True))
+    of_each = product(made.collections, arguments.sides.split(","), SIZES, range(arguments.draws))
+    teams = [Team(*one) for one in of_each]
+    with ProcessPoolExecutor(made.cfg.run.num_workers) as pool:
+        told = dict(zip(teams, pool.map(partial(measure, made), teams), strict=True))
     rows = []
     for group in dict.fromkeys((one.collection, one.sides, one.size) for one in teams):
         own = [one for one in teams if group == (one.collection, one.sides, one.size)]
@@ -235,8 +193,6 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--sides", default=",".join(SIDES), metavar="SIDES[,SIDES]")
     parser.add_argument("--without", default="", help="sources that the detector has to forget")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--set", nargs="*", default=[], dest="overrides", metavar="KEY=VALUE")
     try:
         run(parser.parse_args())
     except UserError as error:
