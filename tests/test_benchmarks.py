@@ -30,6 +30,7 @@ from pipeline.stages import ingest
 from pipeline.store import manifest
 from pipeline.store.packed_samples import INDEX, Packed
 from tests.assess import toy
+from tests.commands.adapt.toy import own_of
 from tests.commands.score.toy import CLIP
 from tests.conftest import write_collection
 from tests.learn.networks.nets import FRAMEWISE
@@ -338,6 +339,22 @@ def test_a_collection_is_judged_by_file_and_by_recording() -> None:
     found = judge(brightness, Clips("cams", table, toy.clip, "", index))
     assert list(found) == ["cams, by file", "cams, by recording"]
     assert all(0 <= one["origin"]["value"] <= 1 for one in found.values())
+
+
+@pytest.mark.parametrize(("sides", "num_real"), [("both", 4), ("real", 8), ("fictional", 0)])
+def test_teams_are_judged_on_sources_that_they_did_not_bring(sides: str, num_real: int) -> None:
+    import adapting
+
+    own = own_of("real", "game", sources=8, each=3)
+    for number in range(5):
+        found = adapting.drawn(own, adapting.Team("own", sides, 8, number))
+        assert found is not None
+        files, left = found
+        assert len(set(files)) == 8
+        assert (own.origins[files] == "real").sum() == num_real
+        assert set(own.sources[files]).isdisjoint(own.sources[left])
+        assert len(set(own.sources[files]) | set(own.sources[left])) == 16
+    assert adapting.drawn(own, adapting.Team("own", "real", 32, 0)) is None
 
 
 def test_eyes_are_judged_on_sources_that_they_never_saw() -> None:
