@@ -190,13 +190,13 @@ class Mutant:
     mutation: str
 
 
-def write_mutants(folder: Path, num_mutants: int) -> list[Mutant]:
+def write_mutants(folder: Path, num_mutants: int, seed: int) -> list[Mutant]:
     mutants = []
     for number in range(num_mutants):
         kind = KINDS[number % len(KINDS)][0]
         mutate = MUTATIONS[number // len(KINDS) % len(MUTATIONS)]
         data = bytearray((folder / f"good-{kind}").read_bytes())
-        mutate(data, np.random.default_rng([11, number]))
+        mutate(data, np.random.default_rng([seed, number]))
         stem, suffix = kind.split(".")
         path = f"{number:05d}-{stem}-{mutate.__name__}.{suffix}"
         (folder / path).write_bytes(data)
@@ -319,20 +319,20 @@ def write_endless(path: Path) -> None:
 
 
 def write_all(
-    folder: Path, num_mutants: int
+    folder: Path, num_mutants: int, seed: int
 ) -> tuple[list[Mutant], list[str], dict[str, set[str]]]:
     """Write every file in a process of its own, since encoders leave threads behind."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_write_all, (folder, num_mutants))
+        return pool.apply(_write_all, (folder, num_mutants, seed))
 
 
 def _write_all(
-    folder: Path, num_mutants: int
+    folder: Path, num_mutants: int, seed: int
 ) -> tuple[list[Mutant], list[str], dict[str, set[str]]]:
     for name, codec, pixels, encoding, sound_codec in KINDS:
         write_video(folder / f"good-{name}", scene(), codec, pixels, encoding, sound_codec)
-    mutants = write_mutants(folder, num_mutants)
+    mutants = write_mutants(folder, num_mutants, seed)
     return mutants, write_attacks(folder), write_hostile_sounds(folder)
 
 
@@ -495,6 +495,7 @@ def report_sounds(clips: dict[str, list[Clip]], output: Path, mutants: list[Muta
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=1008)
+    parser.add_argument("--seed", type=int, default=11, help="of the mutations")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="work here, and leave everything")
     options = parser.parse_args()
@@ -502,7 +503,7 @@ def main() -> None:
         work = options.keep or Path(place)
         folder = work / COLLECTION
         folder.mkdir(parents=True)
-        mutants, attacks, hostile = write_all(folder, options.mutants)
+        mutants, attacks, hostile = write_all(folder, options.mutants, options.seed)
         good = [f"good-{name}" for name, *_ in KINDS]
         names = [*good, *(mutant.path for mutant in mutants), *attacks, *hostile]
         write_index(folder, [row(name) for name in names])
@@ -520,6 +521,7 @@ def main() -> None:
         hangs = [
             path for path, reject in rejects.items() if reject.reason in ("timeout", "cpu_time")
         ]
+        hangs += [path for path, file in files.items() if "sound_over_limits" in file.marks]
         print(f"hangs: {len(hangs)} {hangs[:5]}")
         print(f"peak memory of a worker: {peak_mb:.0f} MB resident, limit {MAX_MEMORY_MB} MB")
         report(files, dict(clips), output, mutants)
