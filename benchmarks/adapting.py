@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import app
 from pipeline.commands.adapt import detector, footage, layers
-from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
@@ -62,10 +62,10 @@ class World:
     training: OriginExamples
     before: Head
     cfg: TrainApp
-    collections: Mapping[str, Own]
+    collections: Mapping[str, CollectionClips]
 
 
-def some(own: Own, files: NDArray[np.int64], weight: float) -> Own:
+def some(own: CollectionClips, files: NDArray[np.int64], weight: float) -> CollectionClips:
     """A collection of some of the files, each clip of which counts so much."""
     clips = np.isin(own.file_of, files)
     taken = own.examples.take(clips)
@@ -78,7 +78,7 @@ def some(own: Own, files: NDArray[np.int64], weight: float) -> Own:
     )
 
 
-def drawn(own: Own, team: Team) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+def drawn(own: CollectionClips, team: Team) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Numbers of the files that a team brings, and of those that judge; None of too few."""
     rng = np.random.default_rng([team.size, team.number, list(SIDES).index(team.sides)])
     is_real, sources = own.origins == "real", own.sources
@@ -97,7 +97,7 @@ def drawn(own: Own, team: Team) -> tuple[NDArray[np.int64], NDArray[np.int64]] |
     return None
 
 
-def judged(head: Head, own: Own, files: NDArray[np.int64]) -> Floats:
+def judged(head: Head, own: CollectionClips, files: NDArray[np.int64]) -> Floats:
     """AUROC, log loss with real and fictional alike, and what P(real) takes wrongly of either."""
     log_odds = own.by_file(head.log_odds(own.examples.values))[files]
     is_real = (own.origins == "real")[files]

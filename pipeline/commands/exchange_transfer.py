@@ -25,7 +25,7 @@ from pipeline.copies.exchange_manifest import MANIFEST, MAX_MANIFEST_BYTES, Mani
 from pipeline.errors import UserError
 from pipeline.live import addresses, web
 from pipeline.live.addresses import ForbiddenAddress, Rules
-from pipeline.live.fetcher import Failed
+from pipeline.live.fetcher import FetchFailure
 from pipeline.store import storage, workdir
 
 _WEB = ("https://", "http://")
@@ -237,7 +237,7 @@ class _Web:
             is_plain = self._base.startswith("http:") and not cfg.allow_private
             remedy = "; give its address by https, or allow_private=true" if is_plain else ""
             raise UserError(f"{error}{remedy}; nothing of it was taken") from error
-        except Failed as error:
+        except FetchFailure as error:
             if error.report.reason == "too_large":
                 raise _too_large(path, max_bytes) from error
             why = error.report.detail or error.report.reason

@@ -13,7 +13,7 @@ from pipeline.config import FetchConfig
 from pipeline.footage.conversion import Unusable
 from pipeline.live import addresses, web
 from pipeline.live.addresses import ForbiddenAddress, Rules
-from pipeline.live.fetcher import Failed
+from pipeline.live.fetcher import FetchFailure
 
 SCHEMES = ("https", "http")
 REMEDIES = {
@@ -54,7 +54,7 @@ def _fetch(url: str, local: Path, cfg: FetchConfig) -> Unusable | None:
             raise error.refused from None
         except ForbiddenAddress as error:
             return Unusable("refused_address", str(error))
-        except Failed as error:
+        except FetchFailure as error:
             report = error.report
             if report.reason in _AT_ONCE:
                 return Unusable(_AT_ONCE[report.reason], report.detail)

@@ -30,7 +30,7 @@ from pipeline.review.alerts import DetectorAlerts
 from pipeline.review.calibration import PlattCalibration
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, ExchangeFormat, ExchangeTerms
-from pipeline.review.queueing import Made
+from pipeline.review.queueing import NewQueue
 from pipeline.review.record import Record
 from pipeline.review.tasks import QueuePlace, ReviewTask
 from pipeline.system.visible_text import plain
@@ -86,7 +86,7 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         _write(cfg, cfg.out, entries, votes)
 
 
-def _keep(record: Record, made: Made, seed: int) -> int:
+def _keep(record: Record, made: NewQueue, seed: int) -> int:
     """Keep a queue, and say what is in it; returns its number."""
     number, was_there = record.add_queue(
         made.key, made.about, made.tasks, made.places, made.population

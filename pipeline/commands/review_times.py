@@ -20,7 +20,7 @@ from pipeline.commands.review_report import writing
 from pipeline.commands.score import cost, rows
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.file_access import FileAccess
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.lookup import FileLookups
 from pipeline.commands.score.part import PartScoring
 from pipeline.commands.score.printout import on_one_machine, remedy_of
@@ -58,7 +58,9 @@ class _MomentFinder:
         self._form, self.device = detector.card.clip, detector.device
         self._finder = Finder(detector)
 
-    def row(self, given: Given, task: FileTask, made: Canonical | Unusable, costs: Costs) -> Row:
+    def row(
+        self, given: ListingRow, task: FileTask, made: Canonical | Unusable, costs: Costs
+    ) -> Row:
         """The moments that are likeliest, or why there are none."""
         refused = why_not(given, task, made, rows.FULL)
         if refused is not None:
@@ -133,7 +135,7 @@ def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> No
         forgotten(Path(cfg.paths.footage)),
     )
     run = on_one_machine(cfg.run)
-    given = (Given(row.path, _address(collection, row.path)) for row in wanted)
+    given = (ListingRow(row.path, _address(collection, row.path)) for row in wanted)
     known = {name for name, of in votes.by_task.items() if any(one.discharges_s for one in of)}
     tasks, refused, num_known = list[ReviewTask](), list[Row](), 0
     for row in scoring.rows(given, run):

@@ -30,7 +30,7 @@ from pipeline.live.events import (
     EventSender,
 )
 from pipeline.live.fetcher import Fetch
-from pipeline.live.group import GroupEvent, GroupReport, Joining, StreamGroup
+from pipeline.live.group import GroupEvent, GroupReport, JoiningStream, StreamGroup
 from pipeline.live.placing import group_of
 from pipeline.live.plan import WatchPlan
 from pipeline.store.executor import connected_ray
@@ -274,7 +274,7 @@ class Cluster:
         one = self._streams[name]
         if self._actors:
             one.group = group_of(name, self._actors)
-            self._actors[one.group].join.remote(Joining(name, one.source, one.before))
+            self._actors[one.group].join.remote(JoiningStream(name, one.source, one.before))
 
     def _turn(self, one: _Stream, reason: str) -> dict[str, Any]:
         source = one.source

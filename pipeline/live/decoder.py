@@ -21,7 +21,7 @@ from pipeline.config import ClipFormat
 from pipeline.footage import foreign
 from pipeline.live.hearing import WindowSound
 from pipeline.live.messages import (
-    Ended,
+    DecoderEnd,
     Faults,
     Heading,
     Message,
@@ -31,7 +31,7 @@ from pipeline.live.messages import (
 )
 from pipeline.live.pictures import Pictures, Undecodable
 from pipeline.live.printing import StreamPrinter
-from pipeline.live.windows import Divided, divided
+from pipeline.live.windows import StreamWindow, divided
 from pipeline.store import video
 from pipeline.store.sound import num_samples
 from pipeline.system import sandbox
@@ -76,19 +76,19 @@ def main(
 def decoded(task: DecodingTask, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
     """Yield what a stream shows, and at last why it ended."""
     faults: Counter[str] = Counter()
-    ended = Ended("end", "")
+    ended = DecoderEnd("end", "")
     try:
         for message in _clips(task, pipes, faults):
             yield message
             yield from _told(faults)
     except _ClockJumped:
-        ended = Ended("clock", "its clock began anew")
+        ended = DecoderEnd("clock", "its clock began anew")
     except Undecodable as error:
-        ended = Ended("decode_error", str(error))
+        ended = DecoderEnd("decode_error", str(error))
     except foreign.DecodeError as error:
-        ended = Ended(error.reason, str(error))
+        ended = DecoderEnd(error.reason, str(error))
     except MemoryError:
-        ended = Ended("out_of_memory", f"more than {task.memory_mb} MB of memory")
+        ended = DecoderEnd("out_of_memory", f"more than {task.memory_mb} MB of memory")
     yield from _told(faults)
     yield ended
 
@@ -134,7 +134,9 @@ def _clips(
                 yield prints
 
 
-def _message(one: Divided, ear: WindowSound, clip: ClipFormat, drift_s: float | None) -> Message:
+def _message(
+    one: StreamWindow, ear: WindowSound, clip: ClipFormat, drift_s: float | None
+) -> Message:
     # Windows that show nothing are asked for too, or their sound would fill the pipe.
     heard = ear.hear(num_samples(one.start_frame, clip.fps))
     start_s = one.start_frame / clip.fps

@@ -24,11 +24,11 @@ from pipeline.live.events import (
     STREAM_STARTED,
 )
 from pipeline.live.fetcher import Fetch, SessionEnd
-from pipeline.live.inbox import Inbox, StreamChange, Waiting, WaitingClip
+from pipeline.live.inbox import IdleSecond, Inbox, StreamChange, WaitingClip
 from pipeline.live.lookup import StreamLookup
 from pipeline.live.messages import (
     BrokenDecoder,
-    Ended,
+    DecoderEnd,
     Faults,
     Heading,
     Message,
@@ -206,7 +206,7 @@ class Feed(threading.Thread):
                     return session.report() or SessionEnd("decoder_died")
                 except BrokenDecoder as error:
                     return SessionEnd("decoder_broken", str(error))
-                if isinstance(message, Ended):
+                if isinstance(message, DecoderEnd):
                     return ended(message, session, self._source)
                 if outcome := self._fallen_behind(session, is_first):
                     return outcome
@@ -347,4 +347,4 @@ class Feed(threading.Thread):
     def _pass_time(self) -> None:
         """Let an alert that is open over a lost stream come to its end."""
         if self._is_lost and self._zero is not None:
-            self.inbox.put(Waiting(time.monotonic() - self._zero))
+            self.inbox.put(IdleSecond(time.monotonic() - self._zero))

@@ -79,7 +79,7 @@ class SessionEnd:
     num_late: int = 0
 
 
-class Failed(Exception):
+class FetchFailure(Exception):
     """A stream cannot be fetched, or not any more; `report` says why."""
 
     def __init__(self, reason: str, detail: str = "", *, is_final: bool = False) -> None:
@@ -87,7 +87,7 @@ class Failed(Exception):
         self.report = SessionEnd(reason, detail, is_final)
 
 
-class Gone(Exception):
+class ReaderGone(Exception):
     """Nobody reads what is fetched any more."""
 
 
@@ -108,7 +108,7 @@ def main(
     twin, is_over = Twin(out), threading.Event()
     telling = threading.Thread(target=_tell, args=(twin, report, is_over), daemon=True)
     telling.start()
-    with suppress(Gone, OSError):
+    with suppress(ReaderGone, OSError):
         found = _fetched(fetch, twin)
         is_over.set()
         telling.join()
@@ -132,7 +132,7 @@ def _fetched(fetch: Fetch, twin: Twin) -> SessionEnd:
 
     try:
         return follow(fetch, twin)
-    except Failed as error:
+    except FetchFailure as error:
         return error.report
     except ForbiddenAddress as error:
         return SessionEnd("refused", str(error), is_final=True)
@@ -142,7 +142,7 @@ def _fetched(fetch: Fetch, twin: Twin) -> SessionEnd:
         return SessionEnd("out_of_memory")
     except OSError as error:
         return SessionEnd("unreachable", error.strerror or type(error).__name__)
-    except Gone:
+    except ReaderGone:
         raise
     except Exception as error:
         # Texts of errors that nobody foresaw may hold addresses.
@@ -184,7 +184,7 @@ class Twin:
                 if self._num_bytes == before and not before[0]:
                     self._drop_sound()
             if self._is_gone:
-                raise Gone
+                raise ReaderGone
             for number, waiting in enumerate(self._waiting):
                 waiting.append(bytes(data))
                 self._num_bytes[number] += len(data)

@@ -65,7 +65,7 @@ class GroupReport:
 
 
 @dataclass(frozen=True)
-class Joining:
+class JoiningStream:
     """A stream that is to be watched.
 
     Attributes:
@@ -93,7 +93,7 @@ class StreamGroup:
         self._plan, self._bell = plan, Bell()
         self._detector, self._known = plan.detector(), plan.banks()
         self._passed = plan.passed()
-        self._orders: queue.SimpleQueue[Joining | str | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[JoiningStream | str | None] = queue.SimpleQueue()
         self._told: list[GroupEvent] = []
         self._reports: deque[GroupReport] = deque()
         self._num_reports, self._reported_at = 0, 0.0
@@ -108,7 +108,7 @@ class StreamGroup:
         """Return whether it takes streams, which it does once it is there."""
         return True
 
-    def join(self, joining: Joining) -> None:
+    def join(self, joining: JoiningStream) -> None:
         """Watch a stream from now on."""
         self._orders.put(joining)
         self._bell.ring()
@@ -163,7 +163,7 @@ class StreamGroup:
             order = self._orders.get()
             if order is None:
                 raise _Over
-            if isinstance(order, Joining):
+            if isinstance(order, JoiningStream):
                 feed = self._plan.feed(
                     order.name,
                     order.source,

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.live import web
 from pipeline.live.addresses import led_to, public_part
-from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
+from pipeline.live.fetcher import Fetch, FetchFailure, SessionEnd, Twin
 
 MAGIC = b"#EXTM3U"
 _MAX_PLAYLIST = 2**20
@@ -43,7 +43,9 @@ def follow(url: str, fetch: Fetch, twin: Twin) -> SessionEnd:
         url = led_to(url, _chosen(playlist))
         playlist = _load(url, fetch)
         if playlist.is_variant:
-            raise Failed("playlist", f"{public_part(url)}: a list of lists of lists", is_final=True)
+            raise FetchFailure(
+                "playlist", f"{public_part(url)}: a list of lists of lists", is_final=True
+            )
     way = _Way(fetch, twin)
     while True:
         over = way.take(url, playlist)
@@ -65,7 +67,7 @@ def _load(url: str, fetch: Fetch) -> Any:
         return m3u8.loads(data.decode("utf-8"))
     except Exception as error:
         # What a parser of others raises on what is hostile nobody knows.
-        raise Failed("playlist", f"{public_part(url)}: {type(error).__name__}") from error
+        raise FetchFailure("playlist", f"{public_part(url)}: {type(error).__name__}") from error
 
 
 def _chosen(playlist: Any) -> str:
@@ -77,7 +79,7 @@ def _chosen(playlist: Any) -> str:
         return height < _LEAST_HEIGHT, info.bandwidth or 0
 
     if not playlist.playlists:
-        raise Failed("playlist", "a list without any variant")
+        raise FetchFailure("playlist", "a list without any variant")
     return str(min(playlist.playlists, key=size).uri)
 
 
@@ -123,18 +125,18 @@ class _Way:
 
     def _send(self, url: str, segment: Any, init: str | None, *, is_first: bool) -> None:
         if segment.key is not None and segment.key.method not in (None, "NONE"):
-            raise Failed(
+            raise FetchFailure(
                 "encrypted", f"{public_part(url)}: its segments are encrypted", is_final=True
             )
         if segment.byterange or (segment.init_section and segment.init_section.byterange):
-            raise Failed(
+            raise FetchFailure(
                 "playlist", f"{public_part(url)}: parts of files, which are not read", is_final=True
             )
         if is_first and init is not None:
             self.twin.write(self._get(led_to(url, init)))
         try:
             data = self._get(led_to(url, segment.uri))
-        except Failed as error:
+        except FetchFailure as error:
             # A server may drop a segment before it is asked for.
             self.num_missing += 1
             if error.report.reason != "not_found" or self.num_missing > _MAX_MISSING:

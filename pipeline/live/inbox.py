@@ -49,13 +49,13 @@ class StreamChange:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class IdleSecond:
     """A second of the stream has come at which nothing is to be seen of it."""
 
     at_s: float
 
 
-Item = WaitingClip | StreamChange | Waiting
+Item = WaitingClip | StreamChange | IdleSecond
 
 
 class Bell:

@@ -98,14 +98,14 @@ class Faults:
 
 
 @dataclass(frozen=True)
-class Ended:
+class DecoderEnd:
     """A decoder has come to its end: `reason` is "end" where its bytes did, or a short code."""
 
     reason: str
     detail: str
 
 
-Message = Heading | StreamClip | SkippedPictures | Prints | Faults | Ended
+Message = Heading | StreamClip | SkippedPictures | Prints | Faults | DecoderEnd
 
 
 class BrokenDecoder(Exception):
@@ -182,8 +182,8 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
             if min(codes.values(), default=0) < 0:
                 raise ValueError("fewer than no errors")
             return Faults({code[:_MAX_TEXT]: num for code, num in codes.items()})
-        if kind == "Ended":
-            return Ended(str(values["reason"])[:_MAX_TEXT], str(values["detail"])[:_MAX_TEXT])
+        if kind == "DecoderEnd":
+            return DecoderEnd(str(values["reason"])[:_MAX_TEXT], str(values["detail"])[:_MAX_TEXT])
         if kind != "StreamClip":
             raise ValueError(f"a message of kind {kind!r}")
         shape = (clip.num_frames, clip.size, clip.size, 3)

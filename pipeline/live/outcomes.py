@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.live.fetcher import Fetch, SessionEnd
-from pipeline.live.messages import Ended
+from pipeline.live.messages import DecoderEnd
 from pipeline.live.session import Session
 
 AT_ONCE = ("clock", "discontinuity", "too_long", "behind", "tracks")
@@ -29,7 +29,7 @@ class Patience:
     most_behind_s: float | None = None
 
 
-def ended(message: Ended, session: Session, source: Path | Fetch) -> SessionEnd:
+def ended(message: DecoderEnd, session: Session, source: Path | Fetch) -> SessionEnd:
     """Return what the last message of a decoder means for a session with a source."""
     detail = message.detail
     if isinstance(source, Path):

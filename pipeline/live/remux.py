@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from pipeline.live.fetcher import Failed, SessionEnd, Twin
+from pipeline.live.fetcher import FetchFailure, SessionEnd, Twin
 
 _PICTURES = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
 _SOUNDS = ("aac", "aac_latm", "mp3", "mp2", "ac3", "eac3", "opus")
@@ -37,13 +37,13 @@ def remuxed(source: Any, twin: Twin, num_late: int = 0) -> SessionEnd:
     import av
 
     if not source.streams.video:
-        raise Failed("no_video", "the stream holds no pictures")
+        raise FetchFailure("no_video", "the stream holds no pictures")
     pictures = source.streams.video[0]
     if (
         pictures.codec_context is None
         or pictures.codec_context.codec.canonical_name not in _PICTURES
     ):
-        raise Failed("no_decoder", "its pictures are of a codec that is not passed on")
+        raise FetchFailure("no_decoder", "its pictures are of a codec that is not passed on")
     heard = [one for one in source.streams.audio if one.codec_context is not None]
     kept = [pictures, *[one for one in heard if _is_held(one)][:1]]
     look_at = time.monotonic() + min(_LONGEST_LOOK_S, _FIRST_LOOK_S * 2**num_late)

@@ -22,7 +22,7 @@ LOOK_EVERY_S = 1.0
 _MAX_ID = 100
 
 
-class Watching(Protocol):
+class StreamWatcher(Protocol):
     """Holds what watches streams."""
 
     @property
@@ -73,7 +73,7 @@ class Roster:
     def __init__(
         self,
         path: Path,
-        watcher: Watching,
+        watcher: StreamWatcher,
         source_of: Callable[[str], Path | Fetch],
         join: Callable[[str, Path | Fetch], None],
     ) -> None:

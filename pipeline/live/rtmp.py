@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pipeline.live.addresses import check, resolve
-from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
+from pipeline.live.fetcher import Fetch, FetchFailure, SessionEnd, Twin
 from pipeline.live.remux import remuxed
 
 # What tells of the tracks is waited for as long (in microseconds; FFmpeg waits 5 s by default).
@@ -36,9 +36,9 @@ def follow(fetch: Fetch, twin: Twin) -> SessionEnd:
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, av.error.ExitError):
             return SessionEnd("timeout", f"nothing came for {timeout_s:g} s")
-        raise Failed("unreachable", getattr(error, "strerror", None) or type(error).__name__) from (
-            None
-        )
+        raise FetchFailure(
+            "unreachable", getattr(error, "strerror", None) or type(error).__name__
+        ) from (None)
 
 
 def _by_address(fetch: Fetch) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from urllib.parse import SplitResult
 
 from pipeline.live.addresses import ForbiddenAddress, check, public_part, resolve
-from pipeline.live.fetcher import Failed, Fetch, SessionEnd, Twin
+from pipeline.live.fetcher import Fetch, FetchFailure, SessionEnd, Twin
 from pipeline.live.remux import remuxed
 
 _READ_BYTES = 65536
@@ -66,7 +66,9 @@ def _why(error: Exception, timeout_s: float) -> SessionEnd:
         return SessionEnd("no_access", is_final=True)
     if isinstance(error, av.error.HTTPNotFoundError):
         return SessionEnd("not_found")
-    raise Failed("unreachable", getattr(error, "strerror", None) or type(error).__name__) from None
+    raise FetchFailure(
+        "unreachable", getattr(error, "strerror", None) or type(error).__name__
+    ) from None
 
 
 def _through(parts: SplitResult, port: int) -> str:

@@ -50,7 +50,7 @@ class Cutter(Protocol):
         ...
 
 
-class Whole:
+class UnchangedTracks:
     """Leaves the bytes of a container as they are whose tracks are all named at its beginning."""
 
     def cut(self, data: bytes) -> Iterator[Part]:
@@ -66,7 +66,7 @@ def cutter_of(begin: bytes) -> Cutter:
     """Say what divides a stream that begins with these bytes, of which a packet should be there."""
     if begin.startswith(_FLV):
         return Tags()
-    return Packets() if set(begin[::_PACKET][:2]) == {_SYNC} else Whole()
+    return Packets() if set(begin[::_PACKET][:2]) == {_SYNC} else UnchangedTracks()
 
 
 class Packets:

@@ -22,7 +22,7 @@ from pipeline.live.addresses import (
     public_part,
     resolve,
 )
-from pipeline.live.fetcher import Failed
+from pipeline.live.fetcher import FetchFailure
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -54,7 +54,7 @@ class HttpResponse:
         try:
             return self._response.read1(num_bytes)
         except http.client.HTTPException as error:
-            raise Failed("cut_off", "the answer ended before its end") from error
+            raise FetchFailure("cut_off", "the answer ended before its end") from error
 
     def pieces(self, max_bytes: int) -> Iterator[bytes]:
         """All of it, as it comes.
@@ -67,12 +67,14 @@ class HttpResponse:
         while piece := self.read(min(2**16, max_bytes + 1 - size)):
             size += len(piece)
             if size > max_bytes:
-                raise Failed(
+                raise FetchFailure(
                     "too_large", f"{public_part(self.url)}: more than {max_bytes / 1e6:g} MB"
                 )
             yield piece
         if self.length is not None and size < self.length:
-            raise Failed("cut_off", f"{public_part(self.url)}: the answer ended before its end")
+            raise FetchFailure(
+                "cut_off", f"{public_part(self.url)}: the answer ended before its end"
+            )
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[HttpResponse]:
             yield HttpResponse(url, response)
             return
         except http.client.HTTPException as error:
-            raise Failed("no_http", f"{public_part(url)}: {type(error).__name__}") from error
+            raise FetchFailure("no_http", f"{public_part(url)}: {type(error).__name__}") from error
         finally:
             connection.close()
     raise ForbiddenAddress(f"{public_part(url)}: more than {_MAX_REDIRECTS} redirects")
@@ -145,14 +147,14 @@ def _headers(secrets: SplitResult) -> dict[str, str]:
 def _check(response: http.client.HTTPResponse, parts: SplitResult) -> None:
     where = public_part(parts.geturl())
     if response.status in _AUTHENTICATION:
-        raise Failed("no_access", f"{where}: HTTP {response.status}", is_final=True)
+        raise FetchFailure("no_access", f"{where}: HTTP {response.status}", is_final=True)
     if response.status in _GONE:
-        raise Failed("not_found", f"{where}: HTTP {response.status}")
+        raise FetchFailure("not_found", f"{where}: HTTP {response.status}")
     if response.status != 200:
-        raise Failed("http_status", f"{where}: HTTP {response.status}")
+        raise FetchFailure("http_status", f"{where}: HTTP {response.status}")
     if response.getheader("Content-Encoding", "identity").lower() != "identity":
         # What is small may be large once it is unpacked, and nobody asked for it.
-        raise Failed("compressed", f"{where}: an answer that is compressed")
+        raise FetchFailure("compressed", f"{where}: an answer that is compressed")
 
 
 class _Connection(http.client.HTTPConnection):

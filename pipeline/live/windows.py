@@ -18,7 +18,7 @@ from pipeline.footage.windows import Window, WindowMaker, sample_pictures
 
 
 @dataclass(frozen=True)
-class Divided:
+class StreamWindow:
     """One window, or what stands for pictures that became none.
 
     Attributes:
@@ -39,7 +39,7 @@ def divided(
     source: foreign.Video,
     clip: ClipFormat,
     see: Callable[[foreign.ScreenFrame], None] | None = None,
-) -> Iterator[Divided]:
+) -> Iterator[StreamWindow]:
     """Yield the windows of a video while it is read; about two clips of pictures are held.
 
     Args:
@@ -56,17 +56,17 @@ def divided(
     last: deque[foreign.ScreenFrame] = deque(maxlen=clip.num_frames)
     begins = ""
 
-    def made(shown: list[foreign.ScreenFrame], marks: set[str]) -> Divided:
+    def made(shown: list[foreign.ScreenFrame], marks: set[str]) -> StreamWindow:
         nonlocal begins
         result, why, begins = maker.make(shown, marks), begins, ""
         if not isinstance(result, Window):
-            return Divided(shown[0].index, None, result, why)
+            return StreamWindow(shown[0].index, None, result, why)
         # What came so late that the window is gone by then cannot be told.
         if source.is_damaged(shown[0].number, shown[-1].number):
             result = replace(result, marks=tuple(sorted({*result.marks, "damaged"})))
-        return Divided(shown[0].index, result, "", why)
+        return StreamWindow(shown[0].index, result, "", why)
 
-    def rest() -> Iterator[Divided]:
+    def rest() -> Iterator[StreamWindow]:
         if held:
             shown = list(last)
             num_missing = clip.num_frames - len(shown)

@@ -21,7 +21,7 @@ from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.review import drawing, ordering
 from pipeline.review.calibration import PlattCalibration
 from pipeline.review.population import Population, numbers
-from pipeline.review.queueing import AS_IT_IS, Audit, Made
+from pipeline.review.queueing import AS_IT_IS, Audit, NewQueue
 from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, ReviewTask, task_name
 from pipeline.system.visible_text import plain
 
@@ -83,7 +83,7 @@ def make(
     settings: QueueConfig,
     decided: Iterable[ReviewTask] = (),
     calibration: PlattCalibration = AS_IT_IS,
-) -> Made:
+) -> NewQueue:
     """Make a queue of alerts of one detector: all are flagged, and none has copies.
 
     What was dismissed comes after all else, and is drawn for the audit as all else is.

@@ -74,7 +74,7 @@ class IndexTerms:
 
 
 @dataclass
-class Exported:
+class ExportResult:
     """Holds what became of the decisions.
 
     Attributes:
@@ -90,7 +90,9 @@ class Exported:
     false_alarms: list[Path] = field(default_factory=list)
 
 
-def export(folder: Path, record: Record, votes: Votes, terms: IndexTerms, work: Path) -> Exported:
+def export(
+    folder: Path, record: Record, votes: Votes, terms: IndexTerms, work: Path
+) -> ExportResult:
     """Write decided files, an index of them, and the decisions behind it; others stay as they are.
 
     Args:
@@ -107,7 +109,7 @@ def export(folder: Path, record: Record, votes: Votes, terms: IndexTerms, work: 
         raise UserError(f"{folder}: holds another collection; name a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {place.task for _, place in record.drawn()}
-    found, behind = Exported(), list[Decision]()
+    found, behind = ExportResult(), list[Decision]()
     for _, place, task in record.places():
         decisions = votes.of_task(task.name)
         if not decisions:

@@ -38,7 +38,7 @@ AS_IT_IS = PlattCalibration()
 
 
 @dataclass(frozen=True)
-class Made:
+class NewQueue:
     """A queue, not yet kept, and what it was made of."""
 
     key: str
@@ -92,7 +92,7 @@ class Audit:
         tasks: Sequence[ReviewTask],
         population: Population,
         settings: QueueConfig,
-    ) -> Made:
+    ) -> NewQueue:
         """The queue of some videos, with the reasons besides the audit for which each is there."""
         two = self.rng.choice(len(tasks), round(settings.second * len(tasks)), replace=False)
         places = [
@@ -111,7 +111,7 @@ class Audit:
         keys = [one.name for one in fields(QueueConfig)]
         about = {**about, "settings": {key: getattr(settings, key) for key in keys}}
         key = key_of(about, [task.name for task in tasks])
-        return Made(key, about, tasks, places, population)
+        return NewQueue(key, about, tasks, places, population)
 
 
 def key_of(about: dict[str, Any], names: Sequence[str]) -> str:
@@ -148,7 +148,7 @@ def make(
     settings: QueueConfig,
     decided: Iterable[ReviewTask] = (),
     calibration: PlattCalibration = AS_IT_IS,
-) -> Made:
+) -> NewQueue:
     """Make a queue of a folder of scores.
 
     Equal scores, settings and decisions give an equal queue. What the audit draws hangs on scores

@@ -19,7 +19,7 @@ from pipeline.live.board import Board
 from pipeline.live.cluster import Cluster
 from pipeline.live.events import Event, EventSender
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.group import GroupEvent, GroupReport, Joining
+from pipeline.live.group import GroupEvent, GroupReport, JoiningStream
 from pipeline.live.placing import group_of
 
 SOURCE = Fetch("http://127.0.0.1/a", Rules(), Bounds(1.0, 1.0))
@@ -38,7 +38,7 @@ class Actor:
 
     def __init__(self, fails: bool) -> None:
         self.fails, self.is_dead = fails, False
-        self.joined: list[Joining] = []
+        self.joined: list[JoiningStream] = []
         self.left: list[str] = []
         self._reports: list[GroupReport] = []
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class Actor:
                 return [one for one in self._reports if one.number > given[0]]
         return True
 
-    def begin(self, joining: Joining) -> None:
+    def begin(self, joining: JoiningStream) -> None:
         self.joined.append(joining)
         name, known = joining.name, joining.before
         before = known or Before(5.0, 0.0, OpenAlert(f"of {name}", 4.0, 0.9, 1), (0.9, 4.0), 1)

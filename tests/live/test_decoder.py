@@ -18,8 +18,8 @@ import pytest
 
 from pipeline.live import fetcher
 from pipeline.live.decoder import DecodingTask, decoded
-from pipeline.live.fetcher import Gone, Twin
-from pipeline.live.messages import Ended, Faults, Message, StreamClip
+from pipeline.live.fetcher import ReaderGone, Twin
+from pipeline.live.messages import DecoderEnd, Faults, Message, StreamClip
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
 from tests.live.servers import remuxed
@@ -79,7 +79,7 @@ def through_pipes(data: bytes, timeout_s: float = 120.0) -> list[Message]:
     twin = Twin((ends[0][1], ends[1][1]))
 
     def write() -> None:
-        with suppress(Gone):
+        with suppress(ReaderGone):
             for start in range(0, len(data), 2**16):
                 twin.write(data[start : start + 2**16])
         twin.close()
@@ -115,7 +115,7 @@ def test_a_stream_whose_pictures_begin_late_is_read_to_its_end(
     monkeypatch.setattr(fetcher, "_STUCK_S", 0.1)
     found = through_pipes(late(tmp_path))
     assert found
-    assert isinstance(found[-1], Ended)
+    assert isinstance(found[-1], DecoderEnd)
     assert found[-1].reason == "end"
     presences = [one.presence for one in found if isinstance(one, StreamClip)]
     assert presences[:-1] == ["present"] * 7
@@ -152,7 +152,7 @@ def test_a_stream_whose_sound_nobody_hears_is_read_to_its_end(
 ) -> None:
     monkeypatch.setattr(fetcher, "_MAX_WAITING", 2**21)
     found = through_pipes(made(tmp_path))
-    assert isinstance(found[-1], Ended)
+    assert isinstance(found[-1], DecoderEnd)
     assert found[-1].reason == "end"
     assert sum(isinstance(one, StreamClip) for one in found) == 8
 
@@ -217,7 +217,7 @@ def test_a_stream_that_goes_on_in_another_codec_is_given_up(tmp_path: Path, code
         parts.append(path.read_bytes())
     found = through_pipes(b"".join(parts))
     ended = found[-1]
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, DecoderEnd)
     assert ended.reason == "decode_error"
     assert "packets gave no picture" in ended.detail
     codes = Counter[str]()
@@ -238,5 +238,5 @@ def test_a_stream_of_a_wrong_codec_ends_with_a_reason(
 ) -> None:
     found = through_pipes(made(tmp_path))
     assert not any(isinstance(one, StreamClip) for one in found)
-    assert isinstance(found[-1], Ended)
+    assert isinstance(found[-1], DecoderEnd)
     assert found[-1].reason in ("decode_error", "no_video", "no_frames", "no_decoder")

@@ -16,7 +16,7 @@ from pipeline.detect.alarm import Choice
 from pipeline.live.alerts import Habits
 from pipeline.live.before import Before, OpenAlert
 from pipeline.live.fetcher import Fetch
-from pipeline.live.group import GroupEvent, GroupReport, Joining, StreamGroup
+from pipeline.live.group import GroupEvent, GroupReport, JoiningStream, StreamGroup
 from pipeline.live.plan import WatchPlan
 from pipeline.live.watcher import Policy
 from tests.learn.toy import FORMAT
@@ -84,7 +84,7 @@ def test_a_stream_goes_on_from_what_was_known_of_it(
     alert = OpenAlert("known", 95.0, 0.9, 7)
     before = Before(100.0, time.time() - 104.0, alert, (0.95, 90.0), 2, "node_died")
     group = StreamGroup(plan)
-    group.join(Joining("yard", source, before))
+    group.join(JoiningStream("yard", source, before))
     told, reports = told_of(group, lambda told: any(one.kind == "stream.ended" for one in told))
     assert [report.number for report in reports] == list(range(1, len(reports) + 1))
     assert [one.kind for one in told if one.kind.startswith("stream.")] == [
@@ -117,7 +117,7 @@ def test_a_file_goes_on_where_another_group_was(plan: WatchPlan, tmp_path: Path)
 
     def told_from(before: Before | None) -> list[GroupEvent]:
         group = StreamGroup(replace(plan, speed=None))
-        group.join(Joining("a.mp4", path, before))
+        group.join(JoiningStream("a.mp4", path, before))
         told, _ = told_of(group, lambda told: any(one.kind == "stream.ended" for one in told))
         group.end()
         return told
@@ -148,7 +148,7 @@ def test_a_group_that_ends_closes_what_is_open(
     source = watch.source_of(server.url("/a"), compose("watch", *OVERRIDES))
     assert isinstance(source, Fetch)
     group = StreamGroup(plan)
-    group.join(Joining("yard", source))
+    group.join(JoiningStream("yard", source))
     told_of(group, lambda told: any(one.kind == "alert.opened" for one in told))
     group.end()
     told, reports = told_of(group, lambda told: any(one.kind == "alert.closed" for one in told))

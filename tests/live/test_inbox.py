@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from pipeline.live.inbox import Bell, Inbox, Item, StreamChange, Waiting, WaitingClip
+from pipeline.live.inbox import Bell, IdleSecond, Inbox, Item, StreamChange, WaitingClip
 from pipeline.live.messages import StreamClip
 
 
@@ -20,7 +20,7 @@ def taken(inbox: Inbox) -> list[Item]:
 
 def test_of_too_many_clips_the_oldest_go_and_are_counted() -> None:
     inbox = Inbox(2, Bell(), drops=True)
-    started, waiting = StreamChange("stream.started"), Waiting(3.0)
+    started, waiting = StreamChange("stream.started"), IdleSecond(3.0)
     items = [started, clip(1), clip(2), waiting, clip(3), StreamChange("stream.ended"), clip(4)]
     for item in items:
         inbox.put(item)

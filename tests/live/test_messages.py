@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.live.messages import (
     BrokenDecoder,
-    Ended,
+    DecoderEnd,
     Faults,
     Heading,
     Message,
@@ -34,7 +34,7 @@ LENGTH = num_samples(FORMAT.num_frames, FORMAT.fps)
         SkippedPictures(1.5, "black"),
         Prints(((0.5, bytes(range(32))), (1.5, bytes(32))), ((0.124, 2**32 - 1),), ((0.248, 7),)),
         Faults({"InvalidDataError": 3}),
-        Ended("clock", "…"),
+        DecoderEnd("clock", "…"),
     ],
 )
 def test_what_is_sent_is_received(message: Message) -> None:
@@ -88,7 +88,7 @@ def test_a_clip_is_received_as_it_was_sent() -> None:
         b'{"kind": "SkippedPictures", "end_s": NaN, "reason": "black"}',
         b'{"kind": "SkippedPictures", "end_s": "1", "reason": "black"}',
         b'{"kind": "Heading", "container": 1, "codec": 2, "width": 1e999, "height": 1, "fps": 1}',
-        b'{"kind": "Ended"}',
+        b'{"kind": "DecoderEnd"}',
         b'{"kind": "Prints", "pictures": [[0.5, "00ff"]], "sounds": []}',
         b'{"kind": "Prints", "pictures": [], "sounds": [[Infinity, 1]]}',
         b'{"kind": "Prints", "pictures": 3, "sounds": []}',

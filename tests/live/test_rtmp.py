@@ -19,7 +19,7 @@ import pytest
 from pipeline import app
 from pipeline.live import remux, rtmp
 from pipeline.live.addresses import Rules
-from pipeline.live.fetcher import Bounds, Failed, Fetch
+from pipeline.live.fetcher import Bounds, Fetch, FetchFailure
 from pipeline.live.remux import remuxed
 from pipeline.store import video
 from tests.live.made import watched, write_model
@@ -193,7 +193,7 @@ def test_sound_that_begins_late_is_found_by_another_connection(
         written: Any = Written()
         try:
             report = rtmp.follow(fetch, written)
-        except Failed:
+        except FetchFailure:
             # Nobody publishes yet.
             continue
         found.append((report.reason, report.num_late))

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.live.addresses import Rules
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.messages import Ended, Heading, Message, StreamClip
+from pipeline.live.messages import DecoderEnd, Heading, Message, StreamClip
 from pipeline.live.session import Session, SessionSettings
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
@@ -18,7 +18,7 @@ MEANS = SessionSettings(FORMAT, LIMITS, 4096)
 
 def received(session: Session) -> list[Message]:
     found: list[Message] = []
-    while not (found and isinstance(found[-1], Ended)):
+    while not (found and isinstance(found[-1], DecoderEnd)):
         message = session.receive(30.0)
         assert message is not None
         found.append(message)
@@ -43,7 +43,7 @@ def test_who_decodes_has_no_network_and_both_are_limited(tmp_path: Path) -> None
             for one in (fetcher, decoder):
                 assert one.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
                 assert one.rlimit(psutil.RLIMIT_AS) == (4096 << 20, 4096 << 20)
-            assert [type(one) for one in received(session)][-1] is Ended
+            assert [type(one) for one in received(session)][-1] is DecoderEnd
             report = session.report()
             assert report is not None
             assert report.reason == "end"

@@ -15,7 +15,7 @@ import pytest
 from pipeline.live.addresses import Rules
 from pipeline.live.decoder import DecodingTask, decoded
 from pipeline.live.fetcher import Bounds, Fetch, Twin, _fetched
-from pipeline.live.messages import Ended, Heading, StreamClip
+from pipeline.live.messages import DecoderEnd, Heading, StreamClip
 from pipeline.live.tracks import Packets, Tags, cutter_of
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS
@@ -75,7 +75,7 @@ def parted(
 
 def presences(data: bytes) -> list[str]:
     found = through_pipes(data)
-    assert isinstance(found[-1], Ended)
+    assert isinstance(found[-1], DecoderEnd)
     assert found[-1].reason == "end"
     return [one.presence for one in found if isinstance(one, StreamClip)]
 

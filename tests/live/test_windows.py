@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.footage.canonical import Canonical, canonicalise
 from pipeline.live.decoder import DecodingTask, decoded
-from pipeline.live.messages import Ended, Heading, Message, SkippedPictures, StreamClip
+from pipeline.live.messages import DecoderEnd, Heading, Message, SkippedPictures, StreamClip
 from pipeline.store import sound, video
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
@@ -73,7 +73,7 @@ def test_black_is_passed_over_and_tells_of_life(tmp_path: Path) -> None:
 def test_a_message_tells_what_the_file_is_and_another_one_that_it_ends(tmp_path: Path) -> None:
     first, *_, last = messages(write_footage(tmp_path / "a.mp4", 40))
     assert first == Heading("mov,mp4,m4a,3gp,3g2,mj2", "h264", 128, 96, 30.0)
-    assert last == Ended("end", "")
+    assert last == DecoderEnd("end", "")
 
 
 def test_a_gap_is_told(tmp_path: Path) -> None:
@@ -107,4 +107,4 @@ def test_sound_goes_on_after_a_clock_that_begins_anew(tmp_path: Path) -> None:
 def test_what_is_no_video_has_a_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n")
-    assert [one.reason for one in messages(path) if isinstance(one, Ended)] == ["playlist"]
+    assert [one.reason for one in messages(path) if isinstance(one, DecoderEnd)] == ["playlist"]

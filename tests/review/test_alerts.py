@@ -14,7 +14,7 @@ from pipeline.live.decisions import Decisions
 from pipeline.review import alerts
 from pipeline.review.agreement import Votes
 from pipeline.review.deployment import deployments
-from pipeline.review.queueing import Made
+from pipeline.review.queueing import NewQueue
 from pipeline.review.record import Record
 from pipeline.review.tasks import ALERT, AUDIT
 from tests.live.shown import CLIP, STILLS, event, opened
@@ -40,7 +40,7 @@ def watched(num: int) -> list[dict[str, Any]]:
     return found
 
 
-def made(path: Path) -> Made:
+def made(path: Path) -> NewQueue:
     (found,) = alerts.read(path)
     return alerts.make(found, SETTINGS)
 
@@ -53,7 +53,7 @@ def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path
     (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
     settings = replace(SETTINGS, num=6, audit=0.5)
 
-    def made(path: Path) -> Made:
+    def made(path: Path) -> NewQueue:
         (found,) = alerts.read(path)
         return alerts.make(found, settings)
 

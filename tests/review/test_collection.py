@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import read_index, write_index
 from pipeline.review import collection
 from pipeline.review.agreement import Votes
-from pipeline.review.collection import Exported, IndexTerms
+from pipeline.review.collection import ExportResult, IndexTerms
 from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row
 
@@ -50,7 +50,7 @@ class Reviewed:
             self.record.decide([decision(name, who, **changes)])
         return name
 
-    def export(self, terms: IndexTerms = TERMS) -> Exported:
+    def export(self, terms: IndexTerms = TERMS) -> ExportResult:
         votes = Votes.of(self.record, 0.05)
         return collection.export(
             self.folder / "own", self.record, votes, terms, self.folder / "work"

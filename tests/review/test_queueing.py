@@ -11,12 +11,12 @@ import pytest
 from pipeline.config import QueueConfig
 from pipeline.errors import UserError
 from pipeline.review import queueing, score_folder
-from pipeline.review.queueing import Made
+from pipeline.review.queueing import NewQueue
 from pipeline.review.tasks import AUDIT, COST, UNCERTAIN
 from tests.review.made import SETTINGS, near, row, write_scores
 
 
-def made(folder: Path, rows: list[dict[str, object]], settings: QueueConfig = SETTINGS) -> Made:
+def made(folder: Path, rows: list[dict[str, object]], settings: QueueConfig = SETTINGS) -> NewQueue:
     return queueing.make(score_folder.read(write_scores(folder, rows)), settings)
 
 

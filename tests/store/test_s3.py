@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pipeline.commands.score.file_access import FileAccess
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.config import App
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
@@ -253,12 +253,12 @@ def test_files_of_a_listing_come_from_a_bucket(
 ) -> None:
     s3.pipe_file(f"{BUCKET}/unit7/a.mp4", b"frames")
     places = FileAccess(tmp_path, configured(tmp_path))
-    with places.at_hand(Given("1", f"s3://{BUCKET}/unit7/a.mp4")) as task:
+    with places.at_hand(ListingRow("1", f"s3://{BUCKET}/unit7/a.mp4")) as task:
         assert task.local is not None
         assert task.local.read_bytes() == b"frames"
     assert contents(tmp_path / "work") == {}
     for gone in (f"s3://{BUCKET}/b.mp4", "s3://no-such-bucket/a.mp4"):
-        with places.at_hand(Given("2", gone)) as task:
+        with places.at_hand(ListingRow("2", gone)) as task:
             assert task.refused is not None
             assert task.refused.reason == "missing_file"
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -266,7 +266,7 @@ def test_files_of_a_listing_come_from_a_bucket(
     type(s3).clear_instance_cache()
     with (
         pytest.raises(UserError, match="no credentials"),
-        places.at_hand(Given("3", f"s3://{BUCKET}/unit7/a.mp4")),
+        places.at_hand(ListingRow("3", f"s3://{BUCKET}/unit7/a.mp4")),
     ):
         pass
 

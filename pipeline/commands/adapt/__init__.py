@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.assess.page import adaptation
 from pipeline.assess.page.plots import write_csv
 from pipeline.commands.adapt import detector, footage, judgement, layers, record
-from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
@@ -101,7 +101,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
     print(target / REPORT)
 
 
-def _tell_of(own: Own, settings: TrainApp) -> None:
+def _tell_of(own: CollectionClips, settings: TrainApp) -> None:
     log.info(
         "adapt: %d clips of %d files from %d sources",
         len(own.clips),

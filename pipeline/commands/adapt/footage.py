@@ -51,7 +51,7 @@ _KEPT = (
 
 
 @dataclass(frozen=True)
-class Own:
+class CollectionClips:
     """Holds what is learned from a collection: clips that training lacks, at most so many a file.
 
     A file is a row of the index of which clips are learned from; files are numbered in that order.
@@ -94,7 +94,7 @@ def read(
     origin: OriginNet,
     collection: str,
     packed: Packed,
-) -> Own:
+) -> CollectionClips:
     """Ingest a collection as an evaluation does, and see its clips.
 
     Clips and features are kept in `paths.work`, so that a second run is a matter of seconds.
@@ -143,7 +143,7 @@ def read(
     views = _see(detector, origin, clips, clips_folder, work, cfg.run)
     # Where they count nothing, none is among the files.
     shown = files if settings.rendered_weight.origin else index
-    return Own(
+    return CollectionClips(
         name=storage.name(collection),
         files=files,
         clips=clips,

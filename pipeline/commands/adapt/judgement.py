@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.placements import place
-from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import TrainConfig
 from pipeline.learn.origin import Floats, Head, OriginExamples, fit_head
 from pipeline.numbers import metrics
@@ -136,7 +136,9 @@ def gains(
     return found
 
 
-def left_out_once(training: OriginExamples, own: Own, fit: Fit, num_workers: int) -> Floats:
+def left_out_once(
+    training: OriginExamples, own: CollectionClips, fit: Fit, num_workers: int
+) -> Floats:
     """Log odds of real of files, (F,), from heads that saw nothing of their sources.
 
     Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
@@ -156,7 +158,7 @@ def left_out_once(training: OriginExamples, own: Own, fit: Fit, num_workers: int
     return own.by_file(found)
 
 
-def why_no_curve(own: Own, num_draws: int, seed: int) -> str:
+def why_no_curve(own: CollectionClips, num_draws: int, seed: int) -> str:
     """Return why a collection gives no learning curve; empty where it gives one."""
     is_real = own.origins == "real"
     if is_real.all() or not is_real.any():
@@ -177,7 +179,7 @@ def why_no_curve(own: Own, num_draws: int, seed: int) -> str:
 
 def learning_curve(
     training: OriginExamples,
-    own: Own,
+    own: CollectionClips,
     before: Head,
     cfg: TrainConfig,
     *,
@@ -230,7 +232,7 @@ class _Draw:
     """Numbers of the others, in the order in which they are drawn."""
 
 
-def _drawn(own: Own, seed: int, number: int) -> _Draw:
+def _drawn(own: CollectionClips, seed: int, number: int) -> _Draw:
     rng = np.random.default_rng([seed, number])
     sources, is_real = own.sources, own.origins == "real"
     out: list[str] = []

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from pipeline.commands.adapt import judgement
-from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.commands.adapt.judgement import AurocGain
 from pipeline.config import TrainConfig
 from pipeline.learn.origin import Floats, Head, OriginExamples, balanced, fit_calibrated
@@ -42,7 +42,7 @@ class ChosenLayers:
 
 
 def choose(
-    training: OriginExamples, own: Own, before: Head, cfg: TrainConfig, num_workers: int
+    training: OriginExamples, own: CollectionClips, before: Head, cfg: TrainConfig, num_workers: int
 ) -> ChosenLayers:
     """Fit new layers, and take them if their gain is larger than its standard error.
 

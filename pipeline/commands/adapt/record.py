@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.assess.page.adaptation import NEW, SHIFTED, UNCHANGED, FileRow
 from pipeline.assess.statistics.measurement import as_json
-from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.commands.adapt.judgement import (
     ALL,
     CONFIDENCE,
@@ -39,7 +39,7 @@ _OF_THE_WEIGHTS = (
 def metrics(
     cfg: AdaptApp,
     settings: TrainApp,
-    own: Own,
+    own: CollectionClips,
     chosen: ChosenLayers,
     points: Sequence[Point],
     reason: str,
@@ -123,7 +123,7 @@ def outcome(chosen: ChosenLayers) -> str:
     )
 
 
-def files(own: Own, chosen: ChosenLayers) -> list[FileRow]:
+def files(own: CollectionClips, chosen: ChosenLayers) -> list[FileRow]:
     """The files of the collection."""
     return [
         FileRow(
@@ -142,7 +142,7 @@ def card(
     cfg: AdaptApp,
     settings: TrainApp,
     detector: Detector,
-    own: Own,
+    own: CollectionClips,
     chosen: ChosenLayers,
     val_auroc: float | None,
 ) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _range(values: Sequence[float]) -> dict[str, float]:
     return {"mean": math.fsum(values) / len(values), "least": min(values), "most": max(values)}
 
 
-def _layers(own: Own, chosen: ChosenLayers) -> str:
+def _layers(own: CollectionClips, chosen: ChosenLayers) -> str:
     if chosen.is_new:
         return NEW
     return SHIFTED if len(np.unique(own.examples.is_real)) > 1 else UNCHANGED

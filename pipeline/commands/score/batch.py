@@ -9,14 +9,14 @@ from tqdm import tqdm
 
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.folder import Folder
-from pipeline.commands.score.listing import Given, Listing
+from pipeline.commands.score.listing import Listing, ListingRow
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.settings import ScoringSettings
 from pipeline.store import executor
 
 
 @dataclass
-class Done:
+class BatchResult:
     """Holds what a run has newly scored."""
 
     video_s: float = 0.0
@@ -31,11 +31,11 @@ class Done:
 @dataclass(frozen=True)
 class _Part:
     number: int
-    given: Sequence[Given]
+    given: Sequence[ListingRow]
     settings: ScoringSettings
 
 
-def score(listing: Listing, folder: Folder, settings: ScoringSettings, costs: Costs) -> Done:
+def score(listing: Listing, folder: Folder, settings: ScoringSettings, costs: Costs) -> BatchResult:
     """Score all parts that are not there yet.
 
     Args:
@@ -44,7 +44,7 @@ def score(listing: Listing, folder: Folder, settings: ScoringSettings, costs: Co
         settings: how.
         costs: what it takes is added to these.
     """
-    run, done = settings.cfg.run, Done()
+    run, done = settings.cfg.run, BatchResult()
     with tqdm(None, "score", total=listing.num_rows, unit="file", disable=not run.progress) as bar:
         if run.executor == executor.RAY:
             _on_cluster(listing, folder, settings, costs, done, bar)
@@ -69,7 +69,7 @@ def _here(
     folder: Folder,
     settings: ScoringSettings,
     costs: Costs,
-    done: Done,
+    done: BatchResult,
     bar: tqdm,
 ) -> None:
     scoring = replace(settings.scoring(), costs=costs)
@@ -89,7 +89,7 @@ def _on_cluster(
     folder: Folder,
     settings: ScoringSettings,
     costs: Costs,
-    done: Done,
+    done: BatchResult,
     bar: tqdm,
 ) -> None:
     parts = _missing(listing, folder, settings, bar)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from pipeline.commands import fetching
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.config import ScoreApp
 from pipeline.errors import UserError
 from pipeline.footage import conversion, foreign
@@ -44,7 +44,7 @@ class FileAccess:
     cfg: ScoreApp
 
     @contextmanager
-    def at_hand(self, given: Given) -> Iterator[FileTask]:
+    def at_hand(self, given: ListingRow) -> Iterator[FileTask]:
         """Have a file on this machine for as long as the block runs, or say why not.
 
         Yields:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline import app
 from pipeline.commands.score import rows
-from pipeline.commands.score.listing import HASHES, SOURCE, Given
+from pipeline.commands.score.listing import HASHES, SOURCE, ListingRow
 from pipeline.commands.score.settings import ScoringSettings
 from pipeline.config import ScoreApp
 
@@ -43,7 +43,7 @@ class ScoreFiles:
             A row of `rows.SCHEMA` for every row, in order.
         """
         given = [
-            Given(
+            ListingRow(
                 str(row["id"]),
                 row["uri"],
                 **{name: (row.get(name) or "").lower() for name in HASHES},

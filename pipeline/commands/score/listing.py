@@ -34,7 +34,7 @@ _DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True)
-class Given:
+class ListingRow:
     """A row of a listing.
 
     Attributes:
@@ -80,7 +80,7 @@ class Listing:
         """Return what of its scores is told by the listing itself."""
         return {"listing_sha256": self.sha256, "rows": self.num_rows}
 
-    def rows(self) -> Iterator[Given]:
+    def rows(self) -> Iterator[ListingRow]:
         """Its rows, in order."""
         for row in _rows(self.path):
             yield _given(row)
@@ -298,10 +298,10 @@ def _shown(value: Any) -> str:
     return f"'{plain(str(value), _MOST_SHOWN)}'" if value not in (None, "") else "(empty)"
 
 
-def _given(row: _Row) -> Given:
+def _given(row: _Row) -> ListingRow:
     hashes = {name: (row.cells.get(name) or "").lower() for name in HASHES}
     source = trimmed(row.cells.get(SOURCE) or "")
-    return Given(_id_of(row), row.cells["uri"], **hashes, source=source)
+    return ListingRow(_id_of(row), row.cells["uri"], **hashes, source=source)
 
 
 def _print_of(text: str) -> int:

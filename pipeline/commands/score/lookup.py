@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.commands.score import rows
 from pipeline.commands.score.isolation import apart
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.rows import Row
 from pipeline.config import Run, ScoreApp
 from pipeline.copies import banks, hash_index, parts
@@ -80,7 +80,7 @@ class FileLookups:
         tasks = (PrintTask(path, RATE_HZ, with_changes, limits, parts.of_query) for path in paths)
         yield from apart(printing.hash_file, tasks, self._cfg, run)
 
-    def row(self, given: Given, printed: Printed | Unusable) -> Row | None:
+    def row(self, given: ListingRow, printed: Printed | Unusable) -> Row | None:
         """The row of a file that an item is in; None where none is that decides about it.
 
         A match that counts decides, and a harmless one where its pictures are those of the whole

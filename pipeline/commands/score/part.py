@@ -16,7 +16,7 @@ from pipeline.commands.score import cost, rows, twins
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.isolation import apart
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.lookup import FileLookups
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.twins import RecentRows
@@ -37,7 +37,7 @@ Timed = tuple[Made, float]
 class _File:
     """A row of the listing on its way."""
 
-    given: Given
+    given: ListingRow
     task: FileTask | None
     """None of one that nobody has to have."""
     held: ExitStack
@@ -53,14 +53,14 @@ class _File:
     """Whether it would be found again."""
 
 
-class Answering(Protocol):
+class FileAnswers(Protocol):
     """Holds what is asked about files that were decoded."""
 
     @property
     def device(self) -> str:
         """That it computes on."""
 
-    def row(self, given: Given, task: FileTask, made: Made, costs: Costs) -> Row:
+    def row(self, given: ListingRow, task: FileTask, made: Made, costs: Costs) -> Row:
         """The row of a file; what it takes is added to `costs`."""
 
 
@@ -79,12 +79,12 @@ class PartScoring:
 
     places: FileAccess
     lookup: FileLookups
-    scorer: Answering
+    scorer: FileAnswers
     tombstones: Tombstones
     costs: Costs = field(default_factory=Costs)
     known: RecentRows = field(default_factory=RecentRows)
 
-    def rows(self, given: Iterable[Given], run: Run) -> Iterator[Row]:
+    def rows(self, given: Iterable[ListingRow], run: Run) -> Iterator[Row]:
         """The row of every file, in order.
 
         Args:
@@ -118,7 +118,7 @@ class PartScoring:
                 file.held.close()
 
     def _arrived(
-        self, given: Iterable[Given], workers: int, under_way: dict[int, _File]
+        self, given: Iterable[ListingRow], workers: int, under_way: dict[int, _File]
     ) -> Iterator[_File]:
         """Have a few files at hand ahead of what comes next."""
         waiting: deque[Future[_File]] = deque()
@@ -141,7 +141,7 @@ class PartScoring:
                     if not future.cancel():
                         future.result().held.close()
 
-    def _arrive(self, given: Given) -> _File:
+    def _arrive(self, given: ListingRow) -> _File:
         with self.costs.timed(cost.HASHES), ExitStack() as stack:
             if (match := self.lookup.of_hashes(given.sha256, given.md5)) is not None:
                 # Nobody has to fetch what is known.
@@ -247,7 +247,7 @@ def _local(file: _File) -> Path:
     return file.task.local
 
 
-def _other_bytes(given: Given, sha256: str, md5: str) -> Unusable | None:
+def _other_bytes(given: ListingRow, sha256: str, md5: str) -> Unusable | None:
     """Return why a file is not the one that the listing means."""
     for name, wanted, found in (("sha256", given.sha256, sha256), ("md5", given.md5, md5)):
         if wanted and found and wanted != found:

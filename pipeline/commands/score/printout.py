@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.commands.printed_files import remedy
 from pipeline.commands.score import rows
 from pipeline.commands.score.file_access import REMEDIES
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.settings import ScoringSettings
 from pipeline.config import Run, ScoreApp
@@ -44,7 +44,7 @@ def score(paths: Sequence[Path], cfg: ScoreApp) -> bool:
     settings = ScoringSettings.of(cfg, Path().resolve())
     for sentence in settings.says:
         log.info("score: %s", sentence)
-    all_rows = (Given(str(path), str(path.absolute())) for path in paths)
+    all_rows = (ListingRow(str(path), str(path.absolute())) for path in paths)
     run = on_one_machine(cfg.run)
     is_whole = True
     for path, row in zip(paths, settings.scoring().rows(all_rows, run), strict=True):

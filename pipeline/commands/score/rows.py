@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.copies.matches import Match
 from pipeline.footage.conversion import Unusable
 from pipeline.review import score_folder
@@ -75,7 +75,7 @@ scale, and `brightness` the mean of its clips, 0 to 1. `marks` is a JSON list of
 """
 
 
-def rejected(given: Given, reason: Unusable, step: str, sha256: str = "") -> Row:
+def rejected(given: ListingRow, reason: Unusable, step: str, sha256: str = "") -> Row:
     """The row of a file of which nothing can be told."""
     return {
         "id": given.id,
@@ -89,7 +89,7 @@ def rejected(given: Given, reason: Unusable, step: str, sha256: str = "") -> Row
 
 
 def matched(
-    given: Given, sha256: str, match: Match, seconds: float | None, hashes: Sequence[bytes]
+    given: ListingRow, sha256: str, match: Match, seconds: float | None, hashes: Sequence[bytes]
 ) -> Row:
     """The row of a file that an item of a bank is in.
 

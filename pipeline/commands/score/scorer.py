@@ -14,7 +14,7 @@ from pipeline.commands.score import cost, rows
 from pipeline.commands.score.answer_cache import AskedOnce
 from pipeline.commands.score.cheap_pass import CheapPass
 from pipeline.commands.score.cost import Costs
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.witness import ClipEvidence, Witness
 from pipeline.config import ClipFormat
@@ -70,7 +70,9 @@ class FileScorer:
         """The first step in which a file is decoded."""
         return rows.FULL if self._cheap is None else rows.CHEAP
 
-    def row(self, given: Given, task: FileTask, made: Canonical | Unusable, costs: Costs) -> Row:
+    def row(
+        self, given: ListingRow, task: FileTask, made: Canonical | Unusable, costs: Costs
+    ) -> Row:
         """The row of a file that was decoded, or could not be.
 
         Args:
@@ -140,7 +142,7 @@ class FileScorer:
         scores.check(clips.table["clip_id"].to_pylist(), answers)
         return answers
 
-    def _known(self, given: Given, made: Canonical, clips: DecodedClips) -> Row:
+    def _known(self, given: ListingRow, made: Canonical, clips: DecodedClips) -> Row:
         """Return what is known of a file without a detector."""
         return {
             "id": given.id,
@@ -165,7 +167,7 @@ def _index(task: FileTask) -> IndexRow:
     return IndexRow(task.path, "real", _PLACE, False, "")
 
 
-def why_not(given: Given, task: FileTask, made: Canonical | Unusable, step: str) -> Row | None:
+def why_not(given: ListingRow, task: FileTask, made: Canonical | Unusable, step: str) -> Row | None:
     """The row of a file of which nothing can be told; None where something can.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.rows import Row
 
 _MOST_KNOWN = 4096
@@ -30,7 +30,7 @@ class RecentRows:
         if len(self._rows) > self._most:
             self._rows.popitem(last=False)
 
-    def get(self, name: str, given: Given) -> Row | None:
+    def get(self, name: str, given: ListingRow) -> Row | None:
         """The row of a file, if one of equal bytes is known."""
         if (found := self._rows.get(name)) is None:
             return None
@@ -38,6 +38,6 @@ class RecentRows:
         return of(given, pickle.loads(found))
 
 
-def of(given: Given, row: Row) -> Row:
+def of(given: ListingRow, row: Row) -> Row:
     """The row of a file that has the bytes of another one."""
     return {**row, "id": given.id, "uri": given.uri}

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import app
 from pipeline.commands.adapt import judgement, layers
-from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.learn.origin import Head, Layer, OriginExamples
 from tests.commands.adapt.toy import own_of
 
@@ -25,7 +25,7 @@ def examples(sources: np.ndarray, is_real: np.ndarray, told_by: int, lean: float
     return OriginExamples(values, is_real, sources, np.ones(len(sources)))
 
 
-def collection(told_by: int, lean: float = 0.0, sources: int = 6) -> Own:
+def collection(told_by: int, lean: float = 0.0, sources: int = 6) -> CollectionClips:
     own = own_of("real", "game", sources=sources, each=3)
     is_real = own.origins == "real"
     return replace(

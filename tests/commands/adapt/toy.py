@@ -155,7 +155,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def own_of(*origins: str, sources: int, each: int) -> footage.Own:
+def own_of(*origins: str, sources: int, each: int) -> footage.CollectionClips:
     """A collection of which no clip was seen."""
     files = rows(*origins, sources=sources, each=each)
-    return footage.Own("own", files, [], np.arange(len(files)), None, [], 0, [])  # type: ignore[arg-type]
+    return footage.CollectionClips("own", files, [], np.arange(len(files)), None, [], 0, [])  # type: ignore[arg-type]

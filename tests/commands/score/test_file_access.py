@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.commands import fetching
 from pipeline.commands.score.file_access import FileAccess
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.config import FetchConfig
 from pipeline.live import web
 from tests.commands.score.toy import configured, scored, write_files, write_listing
@@ -37,7 +37,7 @@ def server(project: Path) -> Iterator[str]:
 
 def reason(project: Path, uri: str, *overrides: str) -> str | None:
     found = FileAccess(project, configured(project, *overrides))
-    with found.at_hand(Given("1", uri)) as task:
+    with found.at_hand(ListingRow("1", uri)) as task:
         return task.refused.reason if task.refused else None
 
 

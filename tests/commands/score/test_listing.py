@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.commands import score
 from pipeline.commands.score import listing
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.errors import UserError
 from tests.commands.score.toy import configured
 
@@ -25,7 +25,7 @@ def test_rows_come_in_order_whatever_the_format(tmp_path: Path) -> None:
     for suffix in ("csv", "jsonl", "parquet"):
         found = listing.read(tmp_path / f"a.{suffix}")
         assert found.num_rows == 2
-        assert list(found.rows()) == [Given("1", "x.mp4", HASH), Given("2", "y.mp4")]
+        assert list(found.rows()) == [ListingRow("1", "x.mp4", HASH), ListingRow("2", "y.mp4")]
 
 
 def test_a_listing_may_name_sources(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_listing_may_name_sources(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "a.parquet")
     for suffix in ("csv", "parquet"):
         found = list(listing.read(tmp_path / f"a.{suffix}").rows())
-        assert found == [Given("1", "x.mp4", source="yard"), Given("2", "y.mp4")]
+        assert found == [ListingRow("1", "x.mp4", source="yard"), ListingRow("2", "y.mp4")]
     (tmp_path / "a.jsonl").write_text('{"id": "1", "uri": "x.mp4", "source": 3}\n')
     with pytest.raises(UserError, match="source '3' is no text; name it, or leave it empty"):
         listing.read(tmp_path / "a.jsonl")
@@ -95,10 +95,10 @@ def test_only_a_folder_of_nothing_but_parquet_is_a_listing(tmp_path: Path) -> No
     pq.write_table(table, tmp_path / "day" / "a.parquet")
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / ".a.parquet.crc").touch()
-    assert list(listing.read(tmp_path).rows()) == [Given("1", "x.mp4")]
+    assert list(listing.read(tmp_path).rows()) == [ListingRow("1", "x.mp4")]
     (tmp_path / "_SUCCESS").unlink()
     (tmp_path / "_new.mp4").write_bytes(b"x")
-    assert list(listing.read(tmp_path).rows()) == [Given("_new.mp4", "_new.mp4")]
+    assert list(listing.read(tmp_path).rows()) == [ListingRow("_new.mp4", "_new.mp4")]
 
 
 def test_scores_lie_outside_of_the_folder_that_is_scored(project: Path) -> None:

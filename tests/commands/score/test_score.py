@@ -19,7 +19,7 @@ from pipeline.commands.evaluation import scoring
 from pipeline.commands.evaluation.scoring import SampleScoring
 from pipeline.commands.score import part
 from pipeline.commands.score.folder import Folder
-from pipeline.commands.score.listing import Given
+from pipeline.commands.score.listing import ListingRow
 from pipeline.commands.score.twins import RecentRows
 from pipeline.detect import operating_point
 from pipeline.detect.detector import Detector
@@ -171,7 +171,7 @@ def test_files_of_equal_bytes_are_decoded_once(
 
 
 def test_of_many_files_the_latest_are_known() -> None:
-    known, given = RecentRows(most=2), Given("n", "there")
+    known, given = RecentRows(most=2), ListingRow("n", "there")
     for name in ("a", "b"):
         known.put(name, {"id": name, "uri": name, "status": name})
     assert known.get("a", given) == {"id": "n", "uri": "there", "status": "a"}
