@@ -159,7 +159,8 @@ def test_a_setting_that_is_gone_is_found() -> None:
 def test_every_reason_to_reject_a_file_has_its_remedy() -> None:
     section = (DOCS / "footage.md").read_text().split("\n## Rejects\n")[1].split("\n## ")[0]
     told = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
-    assert told == remedies._REMEDIES | file_access.REMEDIES | stills.REMEDIES
+    # Of a file that is missing, scoring names the listing where the page names the index.
+    assert told == file_access.REMEDIES | stills.REMEDIES | remedies._REMEDIES
 
 
 def test_every_column_of_an_index_is_told() -> None:
