@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.footage.foreign import tone_mapping
-
 THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 36, 64
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -131,8 +129,6 @@ class Scaler:
     def convert(self, frame: Any, box: Box, width: int, height: int) -> NDArray[np.uint8]:
         """Return the uint8 (height, width, 3) RGB of a box of a frame, before black.
 
-        Frames of high dynamic range are shown as on a screen that has none.
-
         Args:
             frame: an `av.VideoFrame`.
             box: stored pixels to show.
@@ -140,16 +136,12 @@ class Scaler:
         """
         matrix, is_full = _colour(frame)
         shape = (frame.width, frame.height, frame.format.name)
-        is_hdr = frame.color_trc in (tone_mapping.PQ, tone_mapping.HLG)
-        key = (*shape, box, width, height, matrix, is_full, is_hdr)
+        key = (*shape, box, width, height, matrix, is_full)
         if key != self._key:
-            made = "rgb48le" if is_hdr else "rgba" if _has_alpha(frame) else "rgb24"
-            self._graph = _scaling(frame, box, (width, height), matrix, is_full, made)
+            self._graph = _scaling(frame, box, (width, height), matrix, is_full)
             self._key = key
         self._graph.vpush(frame)
         image = np.asarray(self._graph.vpull().to_ndarray())
-        if is_hdr:
-            return tone_mapping.tone_mapped(image, frame.color_trc)
         if image.shape[-1] == 3:
             return image
         colour, alpha = image[..., :3].astype(np.uint16), image[..., 3:]
@@ -174,9 +166,7 @@ class Squares:
         return np.stack([self._scaler.convert(frame, box, size, size) for frame in frames])
 
 
-def _scaling(
-    frame: Any, box: Box, size: tuple[int, int], matrix: str, is_full: bool, made: str
-) -> Any:
+def _scaling(frame: Any, box: Box, size: tuple[int, int], matrix: str, is_full: bool) -> Any:
     import av
 
     left, top, width, height = box
@@ -192,7 +182,7 @@ def _scaling(
             f"{size[0]}:{size[1]}:flags=area+accurate_rnd+full_chroma_int+bitexact:"
             f"in_color_matrix={matrix}:in_range={'full' if is_full else 'limited'}",
         ),
-        graph.add("format", made),
+        graph.add("format", "rgba" if _has_alpha(frame) else "rgb24"),
         graph.add("buffersink"),
     ).configure()
     return graph
@@ -207,10 +197,7 @@ def _has_alpha(frame: Any) -> bool:
 
 def _colour(frame: Any) -> tuple[str, bool]:
     """The matrix of luma and colour differences, and whether they use the full range."""
-    if frame.color_trc in (tone_mapping.PQ, tone_mapping.HLG):
-        guess = "bt2020"
-    else:
-        guess = "bt709" if max(frame.height, frame.width) >= _HD_HEIGHT * 16 // 9 else "bt601"
+    guess = "bt709" if max(frame.height, frame.width) >= _HD_HEIGHT * 16 // 9 else "bt601"
     matrix = _MATRICES.get(frame.colorspace, guess)
     is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
     return matrix, is_full

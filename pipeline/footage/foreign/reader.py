@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.footage.foreign import clocks, damage, flashes, tone_mapping, tracks
+from pipeline.footage.foreign import clocks, damage, flashes, tracks
 from pipeline.footage.foreign.clocks import ROUNDING_S, Decoded, FrameTimeline
 from pipeline.footage.foreign.interlace import deinterlaced
 from pipeline.footage.foreign.picture import ScreenFrame, reduced, shape
@@ -15,6 +15,7 @@ from pipeline.footage.foreign.refusals import DecodeError, DecodingLimits, hosti
 
 # Pixels wider or higher than this many times their other side are a mistake in the header.
 _MAX_ASPECT = 4.0
+_HDR_TRANSFERS = {16, 18}  # PQ and HLG in ITU-T H.273
 _USUAL_STEP_S = 1 / 25
 # How much earlier than stated a file may end, where the statement is exact and where it is not.
 _END_TOLERANCE_S, _LOOSE_END_TOLERANCE_S = 0.1, 0.5
@@ -159,7 +160,7 @@ class Video:
                     self.marks.add("no_timestamps")
                     time_s = next_s
                 next_s = time_s + self._timeline.step_s
-                if frame.color_trc in (tone_mapping.PQ, tone_mapping.HLG):
+                if frame.color_trc in _HDR_TRANSFERS:
                     self.marks.add("hdr")
                 yield frame, Decoded(number, time_s)
                 number += 1
