@@ -44,9 +44,9 @@ def curves(seen: dict[int, float], num: int = 30, **rest: dict[int, float]) -> C
     return Curves(np.arange(num) / FPS, **of)
 
 
-def test_a_network_that_answers_for_clips_alone_is_refused() -> None:
+def test_a_network_without_an_answer_on_the_discharge_alone_is_refused() -> None:
     with pytest.raises(UserError, match=r"train with model\.name=flash"):
-        Finder(detector(torch.nn.Linear(1, 1)))
+        Finder(detector(FlashNet(width=8, dropout=0.0, window=16, size=32)))
 
 
 @pytest.mark.parametrize("at", [8, 21, 37])

@@ -439,9 +439,7 @@ def test_sound_that_ends_its_worker_costs_the_sound_only(
             )
             results = itertools.chain.from_iterable(done)
             yield [
-                executor.Lost(reason, "its worker is lost")
-                if is_dead
-                else next(results)
+                executor.Lost(reason, "its worker is lost") if is_dead else next(results)
                 for is_dead in dead
             ]
 
