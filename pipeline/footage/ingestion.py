@@ -189,9 +189,7 @@ def _convert(
                 "ingest: %s/%s: its sound ends the process that decodes it, or takes more than "
                 "conf/ingest.yaml lets a file cost, and is left out (%s); re-encode it to have it "
                 "heard",
-                one.collection.name,
-                one.row.path,
-                mark,
+                *(one.collection.name, one.row.path, mark),
             )
             found.soundless[name] = Soundless(soundless, mark)
             found.of_file[number] = name
