@@ -125,7 +125,7 @@ def test_a_track_that_never_ends_leaves_a_file_its_score(project: Path) -> None:
     listing = write_listing(own / "listing.csv", ["a.mkv"])
     write_evaluation(project, [0.9], [])
     (row,) = scored(project, listing, "out", "ingest.max_cpu_s=2")
-    assert (row["status"], row["num_clips"]) == ("scored", 3)
+    assert row["status"] == "scored"
     assert "sound_over_limits" in row["marks"]
 
 
