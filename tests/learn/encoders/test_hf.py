@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.learn.encoders.hf import HfEncoder
 from pipeline.learn.encoders.hf_kinds import KINDS
 from pipeline.learn.networks.hf import HfNet
-from tests.learn.encoders.tiny import publish
+from tests.learn.encoders.tiny import WAVES, WHISPER, publish
 
 SIDE = 32
 SMALL = {
@@ -31,7 +31,6 @@ SMALL = {
 }
 PICTURE = {**SMALL, "image_size": SIDE, "patch_size": 8}
 TEXT = {**SMALL, "vocab_size": 8, "bos_token_id": 1, "eos_token_id": 2}
-WAVES = {"conv_dim": [8, 8], "conv_kernel": [10, 3], "conv_stride": [5, 2]}
 CONFIGS = {
     "dinov2": transformers.Dinov2Config(**PICTURE),
     "dinov2_with_registers": transformers.Dinov2WithRegistersConfig(
@@ -70,22 +69,7 @@ CONFIGS = {
     "wav2vec2": transformers.Wav2Vec2Config(
         **SMALL, **WAVES, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2
     ),
-    "whisper": transformers.WhisperConfig(
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        vocab_size=8,
-        num_mel_bins=8,
-        max_source_positions=50,
-        pad_token_id=1,
-        bos_token_id=1,
-        eos_token_id=1,
-        decoder_start_token_id=1,
-    ),
+    "whisper": transformers.WhisperConfig(**WHISPER),
 }
 NORMAL = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.4]}
 SQUARE = {"height": SIDE, "width": SIDE}

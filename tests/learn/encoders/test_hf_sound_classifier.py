@@ -16,7 +16,7 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.hf_sound_classifier import NAMES, HfSoundClassifier
-from tests.learn.encoders.tiny import publish, write_ear
+from tests.learn.encoders.tiny import WAVES, WHISPER, publish, write_ear
 
 LABELS = ("Speech", "Fusillade", "Music", "Gunshot, gunfire", "Siren")
 SMALL: dict[str, Any] = {
@@ -29,9 +29,7 @@ OTHERS: dict[str, tuple[Any, Any]] = {
     "wav2vec2": (
         transformers.Wav2Vec2Config(
             **SMALL,
-            conv_dim=[8, 8],
-            conv_kernel=[10, 3],
-            conv_stride=[5, 2],
+            **WAVES,
             num_conv_pos_embeddings=4,
             num_conv_pos_embedding_groups=2,
             classifier_proj_size=8,
@@ -39,24 +37,7 @@ OTHERS: dict[str, tuple[Any, Any]] = {
         transformers.Wav2Vec2FeatureExtractor(sampling_rate=8000),
     ),
     "whisper": (
-        transformers.WhisperConfig(
-            d_model=16,
-            encoder_layers=1,
-            decoder_layers=1,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=16,
-            decoder_ffn_dim=16,
-            vocab_size=8,
-            num_mel_bins=8,
-            max_source_positions=50,
-            init_std=0.3,
-            classifier_proj_size=8,
-            pad_token_id=1,
-            bos_token_id=1,
-            eos_token_id=1,
-            decoder_start_token_id=1,
-        ),
+        transformers.WhisperConfig(**WHISPER, init_std=0.3, classifier_proj_size=8),
         transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1),
     ),
 }

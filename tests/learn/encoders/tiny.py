@@ -14,6 +14,26 @@ from torch import Tensor
 from pipeline.learn.encoders.base import Encoder, Joined
 from pipeline.learn.networks.origin import OriginNet
 
+WAVES: dict[str, Any] = {"conv_dim": [8, 8], "conv_kernel": [10, 3], "conv_stride": [5, 2]}
+"""The first layers of a Wav2Vec2 of transformers."""
+WHISPER: dict[str, Any] = {
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+    "vocab_size": 8,
+    "num_mel_bins": 8,
+    "max_source_positions": 50,
+    "pad_token_id": 1,
+    "bos_token_id": 1,
+    "eos_token_id": 1,
+    "decoder_start_token_id": 1,
+}
+"""What a Whisper of transformers is made of."""
+
 
 class Colours(Encoder):
     """The mean colour of a frame, each channel in [0, 1]; it counts the frames that it sees."""
