@@ -1,4 +1,4 @@
-"""A block of a vision transformer (Dosovitskiy et al., 2021), as the encoders of pictures have it."""
+"""A block of a vision transformer (Dosovitskiy et al., 2021), and what its pictures need."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _scaled(added: Tensor, scale: Tensor | None) -> Tensor:
 
 
 def brought_to(frames: Tensor, size: int) -> Tensor:
-    """Frames (N, 3, H, W) resampled, and squeezed where they are not square, to (N, 3, size, size)."""
+    """Frames (N, 3, H, W) resampled to (N, 3, size, size), squeezed if they are not square."""
     return functional.interpolate(frames, (size, size), mode="bilinear", antialias=True)
 
 
