@@ -355,6 +355,9 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = embed_cfg.pictures
     ways = [replace(chosen, size=size) for size in sizes]
     ways += [replace(chosen, every_frames=every) for every in everies]
+    for rival in arguments.rival:
+        name, size, every = rival.rsplit(":", 2)
+        ways.append(PicturesConfig(name, int(size), [], int(every)))
     ways += [replace(chosen, more=[EncoderConfig(chosen.name, size)]) for size in again_at]
     ways = list({json.dumps(asdict(way)): way for way in [chosen, *ways]}.values())
     out: list[str] = []
@@ -464,11 +467,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("collections", nargs="+", type=Path, metavar="COLLECTION")
     parser.add_argument("--packed", help="packed samples, those of conf/paths.yaml if not given")
-    parser.add_argument("--sizes", default="126,196", metavar="PIXELS[,PIXELS]")
+    parser.add_argument("--sizes", default="112,224", metavar="PIXELS[,PIXELS]")
     parser.add_argument(
         "--beside", default="", metavar="PIXELS[,PIXELS]", help="the encoder once more, at these"
     )
-    parser.add_argument("--every", default="8,16", metavar="FRAMES[,FRAMES]")
+    parser.add_argument("--every", default="8", metavar="FRAMES[,FRAMES]")
+    parser.add_argument(
+        "--rival",
+        action="append",
+        default=[],
+        metavar="NAME:PIXELS:FRAMES",
+        help="another encoder, the pixels that it sees and the frames from view to view",
+    )
     parser.add_argument("--out", type=Path, help="a file for the tables")
     try:
         run(parser.parse_args())

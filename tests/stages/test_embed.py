@@ -352,7 +352,7 @@ def test_features_that_are_no_numbers_are_refused(
     write_samples(tmp_path / "packed")
     seen = Colours.forward
     monkeypatch.setattr(Colours, "forward", lambda self, taken: 1e6 * seen(self, taken))
-    with pytest.raises(UserError, match=r"name=dinov2_vits14: features that are inf"):
+    with pytest.raises(UserError, match=r"name=clip_vitb16: features that are inf"):
         embed.run(compose("embed", *TINY))
     assert not (tmp_path / "features").exists()
 
@@ -484,7 +484,7 @@ def test_an_encoder_of_sound_is_refused(
 
     write_samples(tmp_path / "packed")
     monkeypatch.setattr(encoders, "build", lambda pictures: Ears())
-    with pytest.raises(UserError, match=r"name=dinov2_vits14: an encoder of sound"):
+    with pytest.raises(UserError, match=r"name=clip_vitb16: an encoder of sound"):
         embed.run(compose("embed"))
     beside = Joined([Colours(), Ears()])
     monkeypatch.setattr(encoders, "build", lambda pictures: beside)

@@ -64,5 +64,5 @@ def test_they_are_built_as_asked_for_and_rebuilt_without_their_folders(tmp_path:
 
 def test_an_unknown_one_beside_the_first_is_named(tmp_path: Path) -> None:
     name = write_checkpoint(tmp_path / "dino")
-    with pytest.raises(UserError, match=r"pictures\.more\[1\]\.name=owl is no encoder; take dino"):
+    with pytest.raises(UserError, match=r"pictures\.more\[1\]\.name=owl is no encoder; take clip"):
         encoders.build(asked(name, name, "owl"))
