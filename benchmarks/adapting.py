@@ -29,14 +29,14 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from pipeline import app
-from pipeline.commands.adapt import detector, footage, layers
+from pipeline.commands.adapt import detector, footage, layer
 from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import origin
 from pipeline.learn.data import PackedData
-from pipeline.learn.origin import Floats, Head, OriginExamples
+from pipeline.learn.origin import Floats, Layer, OriginExamples
 
 SIZES = (4, 8, 16, 32)
 SIDES = {"both": (0.5, 0.5), "real": (1.0, 0.0), "fictional": (0.0, 1.0)}
@@ -60,7 +60,7 @@ class World:
     """What every draw is made from."""
 
     training: OriginExamples
-    before: Head
+    before: Layer
     cfg: TrainApp
     collections: Mapping[str, CollectionClips]
 
@@ -97,9 +97,9 @@ def drawn(own: CollectionClips, team: Team) -> tuple[NDArray[np.int64], NDArray[
     return None
 
 
-def judged(head: Head, own: CollectionClips, files: NDArray[np.int64]) -> Floats:
+def judged(answer: Layer, own: CollectionClips, files: NDArray[np.int64]) -> Floats:
     """AUROC, log loss with real and fictional alike, and what P(real) takes wrongly of either."""
-    log_odds = own.by_file(head.log_odds(own.examples.values))[files]
+    log_odds = own.by_file(answer.log_odds(own.examples.values))[files]
     is_real = (own.origins == "real")[files]
     loss = np.logaddexp(0, np.where(is_real, -log_odds, log_odds))
     wrong = [((log_odds > 0) != is_real)[side].mean() for side in (is_real, ~is_real)]
@@ -116,18 +116,18 @@ def measure(made: World, team: Team) -> dict[tuple[str, str], Floats]:
     told = {}
     with threadpool_limits(1):
         brought = some(own, files, AdaptApp.weight)
-        taken = layers.choose(made.training, brought, made.before, made.cfg, num_workers=1)
-        heads = {"before": made.before, "as chosen": taken.head}
+        taken = layer.choose(made.training, brought, made.before, made.cfg, num_workers=1)
+        answers = {"before": made.before, "as chosen": taken.layer}
         for weight in WEIGHTS:
             examples = some(own, files, weight).examples
-            head = layers.refitted(made.training, examples, made.cfg)
-            assert head is not None
-            heads[f"new, {weight:g}"] = head
-    for what, head in heads.items():
+            new = layer.refitted(made.training, examples, made.cfg)
+            assert new is not None
+            answers[f"new, {weight:g}"] = new
+    for what, answer in answers.items():
         for name, other in made.collections.items():
             is_own = name == team.collection
             judges = left if is_own else np.arange(len(other.files))
-            told[what, "sources not drawn" if is_own else name] = judged(head, other, judges)
+            told[what, "sources not drawn" if is_own else name] = judged(answer, other, judges)
     told["is_new", ""] = np.array([taken.is_new])
     return told
 
@@ -141,7 +141,7 @@ def world(arguments: argparse.Namespace) -> World:
     settings = detector.settings(adapting, models)
     packed, features = detector.training(cfg, adapting, network)
     data = PackedData(packed, settings, cfg.run)
-    training, before = origin.training_examples(data, features, settings), Head.of(network)
+    training, before = origin.training_examples(data, features, settings), Layer.of(network)
     places = [str(place) for place in arguments.collections]
     found = [footage.read(cfg, settings, adapting, network, one, packed) for one in places]
     if arguments.without:

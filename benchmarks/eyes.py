@@ -3,9 +3,10 @@
     python benchmarks/eyes.py ../shared/footage ../shared/footage_diverse
 
 Needs the packed samples of `dvc repro`, and collections of real files that nothing of the project
-made. Every row fits the head of `pipeline/learn/origin.py` to some footage and judges it on files
+made. Every row fits the layer of `pipeline/learn/origin.py` to some footage and judges it on files
 whose sources it never saw: on each collection where it learned from the default draw alone, on
-both together where sources of theirs joined it, each source left out in one of ten folds. A file
+both together where sources of theirs joined it, each source left out in one of ten folds; "edited"
+is each clip under one of the transforms of `pipeline/transforms` at its most severe. A file
 is told by the mean log odds of its clips, at most twelve. Where anything is drawn, cells are means
 over three seeds; brackets hold the 95 % interval over sources (bootstrap), of the first seed.
 Choices that the project's configuration makes were made on rows in which the judged sources were
@@ -37,18 +38,20 @@ from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders
 from pipeline.learn.encoders.views import features_of_views
-from pipeline.learn.origin import Floats, Head, Layer, OriginExamples, fit_head, fit_layer, seen
+from pipeline.learn.origin import Floats, OriginExamples, fit_layer, seen
 from pipeline.store import video, workdir
 from pipeline.store.manifest import read_manifest
 from pipeline.store.packed_samples import Packed
 from pipeline.store.shards import read_clip
+from pipeline.transforms import registry
 
 MOST_CLIPS = 12
 SEEDS = (1, 2, 3)
 NUM_FOLDS = 10
 FEW_SOURCES = 20
 PENALTIES = (2.0, 4.0, 8.0, 16.0)
-WEIGHTS = (0.3, 1.0, 3.0, 10.0)
+RENDERED_WEIGHTS = (0.0, 0.1, 0.3, 1.0)
+WEIGHTS = (0.1, 0.3, 1.0, 3.0)
 OWN_WEIGHT = 3.0
 """What a clip of a user's own few files counts beside one of the default draw."""
 
@@ -63,6 +66,8 @@ class Footage:
     sources: NDArray[np.str_]
     files: NDArray[np.str_]
     rendered: NDArray[np.bool_]
+    weights: Floats
+    """(N,): what each counts beside others."""
 
     @property
     def is_real(self) -> NDArray[np.bool_]:
@@ -72,6 +77,12 @@ class Footage:
     def take(self, rows: NDArray[np.bool_]) -> Footage:
         """Some of the samples."""
         return Footage(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    def counted(self, weight: float, rendered: float | None = None) -> Footage:
+        """The same, each counting so much, and rendered ones otherwise where that is given."""
+        each = weight if rendered is None else np.where(self.rendered, rendered, weight)
+        found = replace(self, weights=np.full(len(self.files), each))
+        return found.take(found.weights > 0)
 
 
 def joined(parts: Sequence[Footage]) -> Footage:
@@ -128,6 +139,7 @@ class Clips:
             np.array([one.source for one in self.samples]),
             np.array([one.file for one in self.samples]),
             np.array([one.rendered for one in self.samples]),
+            np.ones(len(self.samples)),
         )
 
 
@@ -173,6 +185,18 @@ def of_collection(place: Path, work: Path) -> Clips:
     return Clips(samples, lambda at: video.decode(read_clip(folder, manifest[taken[at]])), work)
 
 
+def edited(clips: Clips) -> Clips:
+    """The same clips, each under one edit at its most severe, drawn from what it shows."""
+
+    def read(number: int) -> video.Frames:
+        rng = np.random.default_rng(int(clips.samples[number].sha256[:8], 16))
+        name = str(rng.choice(sorted(registry.TRANSFORMS)))
+        return registry.apply(clips.read(number), [registry.draw_step(name, rng, 1.0)])
+
+    samples = [replace(one, sha256=f"{one.sha256} edited") for one in clips.samples]
+    return Clips(samples, read, clips.work)
+
+
 @cache
 def configured() -> TrainApp:
     """What `conf/train.yaml` says."""
@@ -186,65 +210,23 @@ def from_(prefix: str, footage: Footage) -> NDArray[np.bool_]:
     return np.char.startswith(footage.sources, prefix)
 
 
-def stilled(footage: Footage) -> Footage:
-    """The same, as if no view differed from another."""
-    values = footage.values.copy()
-    values[:, values.shape[1] // 2 :] = 0
-    return replace(footage, values=values)
-
-
-def mean_alone(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Head:
-    """A head that answers as if nothing ever moved."""
-    head = fit_head(values, is_real, odds, penalty)
-    return replace(head, motion_scale=np.zeros_like(head.motion_scale))
-
-
-Fit = Callable[[Floats, NDArray[np.bool_], Floats, float], Head | Layer]
-HEADS: dict[str, Fit] = {
-    "two layers, by how much moves": fit_head,
-    "one layer, of the mean and the spread": fit_layer,
-    "one layer, of the mean": mean_alone,
-}
-
-
-def fitted(
-    train: Footage,
-    judged: Footage,
-    penalty: float,
-    weights: Floats | None = None,
-    fit: Fit = fit_head,
-) -> Floats:
-    """Log odds of real of the judged samples, from a head fitted to others."""
-    counted = np.ones(len(train.files)) if weights is None else weights
-    examples = OriginExamples(train.values, train.is_real, train.sources, counted)
+def fitted(train: Footage, judged: Footage, penalty: float) -> Floats:
+    """Log odds of real of the judged samples, from a layer fitted to others."""
+    examples = OriginExamples(train.values, train.is_real, train.sources, train.weights)
     odds = examples.odds(configured().source_balance)
-    return fit(train.values, train.is_real, odds, penalty).log_odds(judged.values)
+    return fit_layer(train.values, train.is_real, odds, penalty).log_odds(judged.values)
 
 
-def crossed(
-    own: Footage,
-    beside: Footage | None,
-    penalty: float,
-    seed: int,
-    weight: float = 1.0,
-    fit: Fit = fit_head,
-) -> Floats:
-    """Log odds of `own`, each source left out of the fit in one of `NUM_FOLDS` folds.
-
-    Each of its samples counts `weight` times one of `beside`.
-    """
+def crossed(own: Footage, beside: Footage | None, penalty: float, seed: int) -> Floats:
+    """Log odds of `own`, each source left out of the fit in one of `NUM_FOLDS` folds."""
     names = np.unique(own.sources)
     place = np.random.default_rng(seed).permutation(len(names)) % NUM_FOLDS
     folds = place[np.searchsorted(names, own.sources)]
     found = np.zeros(len(folds))
     for fold in np.unique(folds):
         out = folds == fold
-        train = own.take(~out)
-        weights = np.full(len(train.files), weight)
-        if beside is not None:
-            train = joined([train, beside])
-            weights = np.r_[weights, np.ones(len(beside.files))]
-        found[out] = fitted(train, own.take(out), penalty, weights, fit)
+        train = own.take(~out) if beside is None else joined([own.take(~out), beside])
+        found[out] = fitted(train, own.take(out), penalty)
     return found
 
 
@@ -256,9 +238,8 @@ def with_few(
     files = rng.permutation(np.unique(own.files[own.is_real]))[:num_files]
     drawn = np.isin(own.files, files)
     rest = own.take(~np.isin(own.sources, np.unique(own.sources[drawn])))
-    train = joined([beside, own.take(drawn)])
-    weights = np.r_[np.ones(len(beside.files)), np.full(drawn.sum(), OWN_WEIGHT)]
-    return fitted(train, rest, penalty, weights), rest
+    train = joined([beside, own.take(drawn).counted(OWN_WEIGHT)])
+    return fitted(train, rest, penalty), rest
 
 
 @dataclass(frozen=True)
@@ -368,84 +349,72 @@ def run(arguments: argparse.Namespace) -> None:
 
     rows = []
     for way in ways:
-        drawn = default.seen_by(way)
+        drawn = default.seen_by(way).counted(1.0, train_cfg.rendered_weight.origin)
         own = {name: clips.seen_by(way) for name, clips in collections.items()}
-        both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
+        both = joined(list(own.values()))
         seen_at = " and ".join(f"{one.name} at {one.size} px" for one in (way, *way.more))
         what = f"{seen_at}, a view every {way.every_frames} frames"
         for name, one in own.items():
-            rows.append((what, name, [told(fitted(world, one, penalty), one)]))
-        found = over_seeds(partial(crossed, both, world, penalty), both)
+            rows.append((what, name, [told(fitted(drawn, one, penalty), one)]))
+        found = over_seeds(partial(crossed, both, drawn, penalty), both)
         rows.append((f"{what}, and both collections", "sources left out", found))
     note(table("Encoders, pixels and views", rows))
 
-    drawn = default.seen_by(chosen)
+    every = default.seen_by(chosen)
+    drawn = every.counted(1.0, train_cfg.rendered_weight.origin)
     own = {name: clips.seen_by(chosen) for name, clips in collections.items()}
-    both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
+    both, world = joined(list(own.values())), every.take(~every.rendered)
+    edits = {f"{name}, edited": edited(one).seen_by(chosen) for name, one in collections.items()}
     rows = []
     for what, train in (
         ("what is not rendered: photographs, cameras and a game engine", world),
         ("the same without cameras", world.take(~from_("camera-", world))),
         ("the same without photographs", world.take(~from_("photograph-", world))),
-        ("rendered clips alone", drawn.take(drawn.rendered)),
-        ("all clips of the draw", drawn),
+        ("rendered clips alone", every.take(every.rendered)),
+        *((f"rendered clips count {each:g}", every.counted(1, each)) for each in RENDERED_WEIGHTS),
     ):
-        for name, one in own.items():
+        for name, one in {**own, **edits}.items():
             rows.append((what, name, [told(fitted(train, one, penalty), one)]))
     for what, beside in (
         ("both collections alone", None),
-        ("and what is not rendered", world),
-        ("the same without cameras", world.take(~from_("camera-", world))),
+        ("and the same without cameras", world.take(~from_("camera-", world))),
+        *(
+            (f"and the draw, whose rendered clips count {each:g}", every.counted(1, each))
+            for each in RENDERED_WEIGHTS
+        ),
     ):
         found = over_seeds(partial(crossed, both, beside, penalty), both)
         rows.append((what, "sources left out", found))
-    found = over_seeds(partial(crossed, both, drawn, penalty), both)
-    rows.append(("and all clips of the draw", "sources left out", found))
     note(table("What the origin is learned from", rows))
-
-    rows = []
-    for what, fit in HEADS.items():
-        for name, one in own.items():
-            log_odds = fitted(world, one, penalty, fit=fit)
-            rows.append((what, name, [told(log_odds, one)]))
-            stills = fitted(world, stilled(one), penalty, fit=fit)
-            moving_real = np.where(one.is_real, log_odds, stills)
-            rows.append((what, f"{name}, what is fictional stands still", [told(moving_real, one)]))
-        found = over_seeds(partial(crossed, both, world, penalty, fit=fit), both)
-        rows.append((what, "both, sources left out", found))
-    note(table("What stands still", rows))
 
     rows = []
     for one_penalty in PENALTIES:
         for name, one in own.items():
-            found = [told(fitted(world, one, one_penalty), one)]
-            rows.append((f"not rendered, penalty {one_penalty:g}", name, found))
-        found = over_seeds(partial(crossed, both, world, one_penalty), both)
+            found = [told(fitted(drawn, one, one_penalty), one)]
+            rows.append((f"the draw, penalty {one_penalty:g}", name, found))
+        found = over_seeds(partial(crossed, both, drawn, one_penalty), both)
         rows.append((f"and both collections, penalty {one_penalty:g}", "sources left out", found))
     note(table("Penalty", rows))
 
     rows = []
     for name, one in {**own, "both": both}.items():
-        rows.append(
-            ("not rendered, and nothing else", name, [told(fitted(world, one, penalty), one)])
-        )
+        rows.append(("the draw, and nothing else", name, [told(fitted(drawn, one, penalty), one)]))
         for weight in WEIGHTS:
-            found = over_seeds(partial(crossed, one, world, penalty, weight=weight), one)
+            found = over_seeds(partial(crossed, one.counted(weight), drawn, penalty), one)
             rows.append(
                 (f"and its own clips, each {weight:g} times", f"{name}, sources left out", found)
             )
     note(table("Weight of a user's own clips", rows))
 
     rows = []
-    places = np.unique(world.sources[from_("photograph-", world)])
+    places = np.unique(drawn.sources[from_("photograph-", drawn)])
     for count in sorted({2, 5, 10, len(places)}):
         for name, one in own.items():
             found = []
             for seed in SEEDS:
                 kept = np.random.default_rng(seed).permutation(places)[:count]
-                left = from_("photograph-", world) & ~np.isin(world.sources, kept)
-                train = world.take(~left)
-                found.append(told(fitted(train, one, penalty), one))
+                left = from_("photograph-", drawn) & ~np.isin(drawn.sources, kept)
+                found.append(told(fitted(drawn.take(~left), one, penalty), one))
             rows.append((f"{count} places", name, found))
     note(table("Number of photographed places", rows))
 
@@ -453,9 +422,9 @@ def run(arguments: argparse.Namespace) -> None:
     for count in (1, 2, 4, 8, 16):
         found = []
         for seed in SEEDS:
-            log_odds, rest = with_few(both, world, count, penalty, seed)
+            log_odds, rest = with_few(both, drawn, count, penalty, seed)
             found.append(told(log_odds, rest))
-        rows.append((f"not rendered, and {count} real files", "sources of none of them", found))
+        rows.append((f"the draw, and {count} real files", "sources of none of them", found))
     note(table("Number of own real files", rows))
     if arguments.out:
         arguments.out.write_text("\n".join(out))

@@ -47,7 +47,7 @@ from pipeline.learn.networks.product import (
     origin_log_odds,
     product_logits,
 )
-from pipeline.learn.origin import Head, OriginExamples, fit_calibrated, training_examples
+from pipeline.learn.origin import Layer, OriginExamples, fit_calibrated, training_examples
 from pipeline.store import features
 from pipeline.store.manifest import REAL_SHOOTING, read_manifest
 from pipeline.store.packed_samples import Packed
@@ -135,15 +135,15 @@ def play(detector: Detector, folder: Path, synthetic: Path, pattern: str) -> lis
 
 
 def origins(played: Sequence[Played], examples: OriginExamples, cfg: TrainApp) -> list[Floats]:
-    """Log odds of real of every recording, (T,), by heads that saw nothing of its sources."""
-    heads: dict[frozenset[str], Head] = {}
+    """Log odds of real of every recording, (T,), by layers that saw nothing of its sources."""
+    layers: dict[frozenset[str], Layer] = {}
     found = []
     for one in played:
         hidden = one.hidden & set(examples.sources.tolist())
-        if hidden not in heads:
+        if hidden not in layers:
             kept = ~np.isin(examples.sources, sorted(hidden))
-            heads[hidden] = fit_calibrated(examples.take(kept), cfg)
-        found.append(heads[hidden].log_odds(one.seen))
+            layers[hidden] = fit_calibrated(examples.take(kept), cfg)
+        found.append(layers[hidden].log_odds(one.seen))
     return found
 
 

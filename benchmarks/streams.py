@@ -79,8 +79,7 @@ def asked_for(models: Path | None, clip: ClipFormat, every_frames: int, precisio
     origin = OriginNet(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
     torch.manual_seed(0)
     torch.nn.init.normal_(dict(pixels.named_parameters())["head.weight"], std=0.1)
-    torch.nn.init.normal_(origin.moving.weight, std=0.03)
-    torch.nn.init.ones_(origin.motion_scale)
+    torch.nn.init.normal_(origin.layer.weight, std=0.03)
     sound = app.compose("embed").sound
     hearing = HeardNet(
         encoders.build_sound(sound.name),

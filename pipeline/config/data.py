@@ -236,7 +236,7 @@ class EncoderConfig:
     """A frozen encoder that sees the frames."""
 
     name: str = MISSING
-    """`clip_vitb16`, `dinov2_vits14`, `yamnet`, `hf:<folder or hub id>`, or `none`."""
+    """`clip_vitb16`, `yamnet`, `hf:<folder or hub id>`, or `none`."""
     size: int = between(14, 2048)
     """Pixels of the side that it sees; encoders of Hugging Face may have a size of their own."""
 

@@ -1,8 +1,7 @@
-"""Fits what a detector says of the origin: a head on the features of an encoder.
+"""Fits what a detector says of the origin: a linear layer on the features of an encoder.
 
-It learns from what shows the world, or a game, as it is. Rendered clips, which imitate what their
-origin names, have a weight of their own, and none by default: the better an encoder knows the
-world, the more surely it takes a rendered street for a game (docs/experiments.md).
+Rendered clips, which imitate what their origin names, have a weight of their own: what they teach
+depends on the encoder (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
-from torch import nn
 
 from pipeline.config import TrainConfig
 from pipeline.errors import UserError
@@ -26,7 +24,7 @@ from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData, origin_weight
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import first_view
-from pipeline.learn.networks.origin import OriginNet, pooled
+from pipeline.learn.networks.origin import OriginNet, averaged
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.numbers import metrics
 from pipeline.store.features import Features
@@ -36,8 +34,8 @@ NUM_FOLDS = 5
 """Groups that the sources of either answer are dealt into; each is left out once."""
 _SMALLEST = 1e-6
 Floats = NDArray[np.float64]
-Fit = Callable[[Floats, NDArray[np.bool_], Floats], "Head"]
-"""From values (N, 2F), truths (N,) and odds (N,) to a head."""
+Fit = Callable[[Floats, NDArray[np.bool_], Floats], "Layer"]
+"""From values (N, D), truths (N,) and odds (N,) to a layer."""
 
 
 @dataclass(frozen=True)
@@ -56,77 +54,16 @@ class Layer:
         """The layer whose log odds are `scale` times these."""
         return Layer(self.weight * scale, self.bias * scale)
 
-    def set_into(self, linear: nn.Linear) -> None:
-        """Make it the weights of a module."""
-        linear.weight.copy_(torch.from_numpy(self.weight)[None])
-        linear.bias.fill_(self.bias)
-
-    @classmethod
-    def of(cls, linear: nn.Linear) -> Layer:
-        """The weights of a module."""
-        weight = linear.weight[0].detach().double().cpu()
-        return cls(weight.numpy(), float(linear.bias))
-
-
-@dataclass(frozen=True)
-class Head:
-    """Log odds of real from features: one answer where things move, one where nothing does.
-
-    The spread over views tells much, and what was learned from hardly ever stands still: a single
-    layer takes a game for real when nothing in it moves (docs/experiments.md).
-    """
-
-    moving: Layer
-    """Answers from the mean and the spread of F features."""
-    still: Layer
-    """Answers from their mean alone."""
-    motion_scale: Floats
-    """(F,): what makes spreads comparable, see `OriginNet.motion_scale`."""
-
-    def log_odds(self, values: Floats) -> Floats:
-        """Log odds of real of values (N, 2F), (N,)."""
-        mean, spread = np.split(values, 2, axis=1)
-        motion = np.minimum(np.linalg.norm(spread * self.motion_scale, axis=1), 1)
-        odds = motion * self.moving.log_odds(values) + (1 - motion) * self.still.log_odds(mean)
-        return np.asarray(odds)
-
-    def scaled(self, scale: float) -> Head:
-        """The head whose log odds are `scale` times these."""
-        return Head(self.moving.scaled(scale), self.still.scaled(scale), self.motion_scale)
-
     def set_into(self, network: OriginNet) -> None:
         """Make it what a network answers by."""
-        self.moving.set_into(network.moving)
-        self.still.set_into(network.still)
-        network.motion_scale.copy_(torch.from_numpy(self.motion_scale))
+        network.layer.weight.copy_(torch.from_numpy(self.weight)[None])
+        network.layer.bias.fill_(self.bias)
 
     @classmethod
-    def of(cls, network: OriginNet) -> Head:
+    def of(cls, network: OriginNet) -> Layer:
         """Return what a network answers by."""
-        scale = network.motion_scale.double().cpu().numpy()
-        return cls(Layer.of(network.moving), Layer.of(network.still), scale)
-
-
-def fit_head(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Head:
-    """Fit both layers to the same samples.
-
-    Args:
-        values: (N, 2F): means of F features over views, then their standard deviations.
-        is_real: (N,)
-        odds: (N,) how much each counts, at least 0.
-        penalty: of either layer, see `fit_layer`.
-    """
-    mean, spread = np.split(values, 2, axis=1)
-    usual = mean.std(0)
-    scale = np.divide(1, usual, out=np.zeros_like(usual), where=usual > _SMALLEST)
-    motion = np.linalg.norm(spread * scale, axis=1)
-    median = np.quantile(motion, 0.5, weights=odds, method="inverted_cdf")
-    return Head(
-        moving=fit_layer(values, is_real, odds, penalty),
-        still=fit_layer(mean, is_real, odds, penalty),
-        # Without it nothing that was learned from moves, as for an encoder of video.
-        motion_scale=scale / median if median > 0 else np.zeros_like(scale),
-    )
+        weight = network.layer.weight[0].detach().double().cpu()
+        return cls(weight.numpy(), float(network.layer.bias))
 
 
 def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
@@ -198,19 +135,19 @@ class FittedOrigin:
 
 
 def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> FittedOrigin:
-    """Fit the head, and make its answers as sure as they are right on sources left out.
+    """Fit the layer, and make its answers as sure as they are right on sources left out.
 
     Raises:
         UserError: what has a weight on the origin is all real or all fictional.
     """
-    head = fit_calibrated(training_examples(data, features, cfg), cfg)
+    layer = fit_calibrated(training_examples(data, features, cfg), cfg)
     network = OriginNet(
         _encoder_of(features),
         window=data.packed.format.num_frames,
         every_frames=features.card["pictures"]["every_frames"],
     )
-    head.set_into(network)
-    return FittedOrigin(network, head.log_odds(seen(features.of(data.val_rows))))
+    layer.set_into(network)
+    return FittedOrigin(network, layer.log_odds(seen(features.of(data.val_rows))))
 
 
 def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> OriginExamples:
@@ -229,13 +166,13 @@ def training_examples(data: PackedData, features: Features, cfg: TrainConfig) ->
     return OriginExamples(seen(features.of(rows)), is_real, sources[rows], weights[rows])
 
 
-def fit_calibrated(examples: OriginExamples, cfg: TrainConfig) -> Head:
-    """A head whose answers are as sure as they are right on sources left out."""
-    fit = partial(fit_head, penalty=cfg.origin.penalty)
+def fit_calibrated(examples: OriginExamples, cfg: TrainConfig) -> Layer:
+    """A layer whose answers are as sure as they are right on sources left out."""
+    fit = partial(fit_layer, penalty=cfg.origin.penalty)
     odds = examples.odds(cfg.source_balance)
     found = left_out(examples.values, examples.is_real, odds, examples.groups, fit)
-    head = fit(examples.values, examples.is_real, odds)
-    return head.scaled(1 / _overconfidence(found, examples.is_real, odds))
+    layer = fit(examples.values, examples.is_real, odds)
+    return layer.scaled(1 / _overconfidence(found, examples.is_real, odds))
 
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
@@ -263,8 +200,8 @@ def evened(odds: Floats, is_real: NDArray[np.bool_]) -> Floats:
 
 
 def seen(views: NDArray[np.float16]) -> Floats:
-    """What `OriginNet.embed` makes of the features of the views of samples, (N, K, F): (N, 2F)."""
-    return pooled(torch.from_numpy(views).double()).numpy()
+    """What `OriginNet.embed` makes of the features of the views of samples, (N, K, F): (N, F)."""
+    return averaged(torch.from_numpy(views).double()).numpy()
 
 
 def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:
@@ -283,7 +220,7 @@ def left_out(
     fit: Fit,
     num_folds: int = NUM_FOLDS,
 ) -> Floats:
-    """Log odds of samples from heads that never saw their sources, (N,).
+    """Log odds of samples from layers that never saw their sources, (N,).
 
     The sources of either answer are dealt into folds in the order of their numbers, and real and
     fictional count alike in each fit. NaN for the samples of a fold without which one answer has
@@ -299,8 +236,8 @@ def left_out(
         out = folds == fold
         rest = is_real[~out]
         if rest.any() and not rest.all():
-            head = fit(values[~out], rest, evened(odds[~out], rest))
-            found[out] = head.log_odds(values[out])
+            layer = fit(values[~out], rest, evened(odds[~out], rest))
+            found[out] = layer.log_odds(values[out])
     return found
 
 

@@ -399,8 +399,8 @@ def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
     frozen = safetensors.torch.load_file(folder / weights.ENCODER_WEIGHTS)
     assert {name.split(".")[0] for name in own} == {"discharge", "origin", "discharge_scale"}
     assert {name for name in own if name.startswith("origin")} == {
-        *(f"origin.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
-        "origin.motion_scale",
+        "origin.layer.weight",
+        "origin.layer.bias",
     }
     assert frozen.keys() == network.origin.encoder.state_dict().keys()  # type: ignore[union-attr]
     assert {value.dtype for value in frozen.values()} == {torch.float16}

@@ -529,8 +529,8 @@ def test_which_encoder_gives_no_numbers_is_named(
 
 def test_no_encoder_beside_another_is_refused(compose: Callable[..., App], tmp_path: Path) -> None:
     write_samples(tmp_path / "packed")
-    beside = "pictures.more=[{name:dinov2_vits14,size:126}]"
-    with pytest.raises(UserError, match=r"name=none, but pictures\.more has dinov2_vits14"):
+    beside = "pictures.more=[{name:clip_vitb16,size:112}]"
+    with pytest.raises(UserError, match=r"name=none, but pictures\.more has clip_vitb16"):
         embed.run(compose("embed", "pictures.name=none", beside))
 
 
@@ -538,5 +538,7 @@ def test_an_unknown_encoder_lists_the_known_ones(
     compose: Callable[..., App], tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
-    with pytest.raises(UserError, match=r"pictures\.name=owl is no encoder; .*vits14, hf:.*none"):
+    with pytest.raises(
+        UserError, match=r"pictures\.name=owl is no encoder; .*clip_vitb16, hf:.*none"
+    ):
         embed.run(compose("embed", "pictures.name=owl"))

@@ -17,18 +17,18 @@ _MOST_CHARACTERS = 300
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44
 _ALL = "all"
 NEW, SHIFTED, UNCHANGED = "new", "shifted", "unchanged"
-"""The layers of adapted weights, beside those of the weights before."""
-_OF_LAYERS = {
-    NEW: "The weights have new layers, for which each clip counts {weight:g} times one of "
+"""The layer of adapted weights, beside that of the weights before."""
+_OF_LAYER = {
+    NEW: "The weights have a new layer, for which each clip counts {weight:g} times one of "
     "training.",
-    SHIFTED: "New layers, for which each clip counted {weight:g} times one of training, are judged "
-    "below. The weights have those before, with a constant added to the log odds of real.",
-    UNCHANGED: "The weights have the layers before, unchanged.",
+    SHIFTED: "A new layer, for which each clip counted {weight:g} times one of training, is judged "
+    "below. The weights have that before, with a constant added to the log odds of real.",
+    UNCHANGED: "The weights have the layer before, unchanged.",
 }
 _CHOSEN = {
-    NEW: "The weights in this folder have new layers all the same, since the gain is larger than "
+    NEW: "The weights in this folder have a new layer all the same, since the gain is larger than "
     "its standard error.",
-    SHIFTED: "So the layers before were kept: the weights in this folder rank as those before do, "
+    SHIFTED: "So the layer before was kept: the weights in this folder rank as those before do, "
     "and their P(real) is shifted to what was right on these files. Add sources, and look at the "
     "files told worst.",
 }
@@ -84,19 +84,19 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], left_out: Sequence
 def _headline(told: Mapping[str, Any]) -> str:
     looked_at = f"{count(told['files'], 'file')} of {count(told['sources'], 'source')}"
     if _ALL not in told["gain"]:
-        return f"What {looked_at} gain cannot be judged, and the layers are as they were"
+        return f"What {looked_at} gain cannot be judged, and the layer is as it was"
     before, after = (told[key][_ALL] for key in ("before", "sources_left_out"))
     return (
         f"{'A' if told['gain'][_ALL]['is_shown'] else 'No'} gain is shown: real told from "
         f"fictional with AUROC {decimal(before['auroc'])} before and {decimal(after['auroc'])} by "
-        f"new layers, by file, on {looked_at} that the layers judged by had not seen"
+        f"a new layer, by file, on {looked_at} that the layer judged by had not seen"
     )
 
 
 def _warnings(told: Mapping[str, Any]) -> list[str]:
     found = []
     if (gain := told["gain"].get(_ALL)) and not gain["is_shown"]:
-        found.append(f"{_no_gain(gain)} {_CHOSEN[told['layers']]}")
+        found.append(f"{_no_gain(gain)} {_CHOSEN[told['layer']]}")
     if told["no_learning_curve"]:
         found.append(told["no_learning_curve"])
     if told["sources"] < FEW_SOURCES:
@@ -116,7 +116,7 @@ def _no_gain(gain: Mapping[str, Any]) -> str:
         return f"No gain is shown: of {_signed(gain['value'])} no interval is known."
     if gain["high"] < 0:
         return (
-            "Sources that they have not seen are ranked worse by new layers than by those before: "
+            "Sources that it has not seen are ranked worse by a new layer than by that before: "
             f"the AUROC changes by {_gain(gain)}."
         )
     return f"No gain is shown: the AUROC changes by {_gain(gain)}, and the interval holds 0."
@@ -141,7 +141,7 @@ def _assumptions(told: Mapping[str, Any]) -> list[str]:
     )
     found = [
         f"It looked at {count(told['clips'], 'clip')}, at most {told['clips_per_file']} a file "
-        f"({by_origin}). {_OF_LAYERS[told['layers']].format(weight=told['weight'])}",
+        f"({by_origin}). {_OF_LAYER[told['layer']].format(weight=told['weight'])}",
         "It assumes that what the detector will be asked about comes from cameras, games and "
         "films like these, and that their labels are right.",
         "It assumes that files of one source share cameras, places or titles, and that different "
@@ -208,8 +208,8 @@ def _curve_caption(told: Mapping[str, Any]) -> str:
     is_thin = all(point["num_sources"]["most"] < FEW_SOURCES for point in points)
     return (
         f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, fits "
-        "new layers to files of the others, taken in turns from their sources, and judges them on "
-        "every file held out, whether or not such layers were taken above. 0 files are the "
+        "a new layer to files of the others, taken in turns from their sources, and judges them on "
+        "every file held out, whether or not such a layer was taken above. 0 files are the "
         "detector as it was. Shown are the mean and the range over draws, which share files and "
         "are no interval of confidence."
         + f" No draw judges {FEW_SOURCES} sources or more: thin evidence."

@@ -13,14 +13,14 @@ import numpy as np
 
 from pipeline.assess.page import adaptation
 from pipeline.assess.page.plots import write_csv
-from pipeline.commands.adapt import detector, footage, judgement, layers, record
+from pipeline.commands.adapt import detector, footage, judgement, layer, record
 from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
-from pipeline.learn.origin import Head, auroc, origin_weights, seen, training_examples
+from pipeline.learn.origin import Layer, auroc, origin_weights, seen, training_examples
 from pipeline.store import workdir
 from pipeline.store.manifest import IS_REAL
 from pipeline.store.output_files import LEARNING_CURVE, METRICS, REPORT
@@ -58,7 +58,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
     own = footage.read(cfg, settings, adapting, origin, collection, packed)
     _tell_of(own, settings)
 
-    before = Head.of(origin)
+    before = Layer.of(origin)
     reason = judgement.why_no_curve(own, cfg.num_draws, cfg.seed)
     points = []
     if not reason:
@@ -71,15 +71,15 @@ def run(collection: str, cfg: AdaptApp) -> None:
             seed=cfg.seed,
             num_workers=cfg.run.num_workers,
         )
-    chosen = layers.choose(training, own, before, settings, cfg.run.num_workers)
+    chosen = layer.choose(training, own, before, settings, cfg.run.num_workers)
     log.info("adapt: %s", record.outcome(chosen))
 
     counted = origin_weights(data, settings)[data.val_rows] > 0
     is_real = np.array(IS_REAL)[data.labels[data.val_rows]]
-    of_val = chosen.head.log_odds(seen(found.of(data.val_rows)))
+    of_val = chosen.layer.log_odds(seen(found.of(data.val_rows)))
     val_auroc = auroc(of_val[counted], is_real[counted])
 
-    chosen.head.set_into(origin)
+    chosen.layer.set_into(origin)
     told = record.metrics(cfg, settings, own, chosen, points, reason)
     left_out = [f"{one.path}: {one.reason}; {one.remedy}" for one in own.rejects]
     left_out += [f"{path}: among the samples of training already" for path in own.known]

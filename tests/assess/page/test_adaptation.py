@@ -55,7 +55,7 @@ def told(**changes: Any) -> dict[str, Any]:
         "sources_left_out": {"all": judged(1.0)},
         "gain": {"all": gain(0.5, 0.25, 0.75)},
         "confidence": 0.95,
-        "layers": adaptation.NEW,
+        "layer": adaptation.NEW,
         "taken_wrongly": {
             "real": {"files": 1, "before": 1, "after": 0},
             "fictional": {"files": 1, "before": 0, "after": 1},
@@ -67,7 +67,7 @@ def told(**changes: Any) -> dict[str, Any]:
 
 def test_the_page_says_what_was_gained_and_puts_the_worst_file_first() -> None:
     page = adaptation.render(told(), FILES, ["c.mp4: no video"])
-    assert "AUROC 0.500 before and 1.000 by new layers" in page
+    assert "AUROC 0.500 before and 1.000 by a new layer" in page
     assert page.index("b.mp4") < page.index("a.mp4")
     assert "<li>c.mp4: no video</li>" in page
     assert page == adaptation.render(told(), FILES, ["c.mp4: no video"])
@@ -100,7 +100,7 @@ def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentenc
     [
         (
             gain(-0.1, -0.2, -0.05),
-            "Sources that they have not seen are ranked worse by new layers than by those before: "
+            "Sources that it has not seen are ranked worse by a new layer than by that before: "
             "the AUROC changes by \N{MINUS SIGN}0.100 (\N{MINUS SIGN}0.200 to "
             "\N{MINUS SIGN}0.050).",
         ),
@@ -113,15 +113,15 @@ def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentenc
         (gain(0.0, None, None), "No gain is shown: the AUROC is the same."),
     ],
 )
-def test_without_a_gain_the_page_says_first_that_the_layers_before_were_kept(
+def test_without_a_gain_the_page_says_first_that_the_layer_before_was_kept(
     changes: dict[str, Any], sentence: str
 ) -> None:
-    page = adaptation.render(told(layers=adaptation.SHIFTED, gain={"all": changes}), FILES, [])
+    page = adaptation.render(told(layer=adaptation.SHIFTED, gain={"all": changes}), FILES, [])
     assert "<h1>No gain is shown: " in page
-    assert f'<p class="warning">{sentence} So the layers before were kept' in page
-    assert "The weights have those before, with a constant added" in page
+    assert f'<p class="warning">{sentence} So the layer before was kept' in page
+    assert "The weights have that before, with a constant added" in page
     taken = adaptation.render(told(gain={"all": changes}), FILES, [])
-    assert f'<p class="warning">{sentence} The weights in this folder have new layers' in taken
+    assert f'<p class="warning">{sentence} The weights in this folder have a new layer' in taken
     shown = adaptation.render(told(), FILES, [])
     assert "<h1>A gain is shown: " in shown
     assert "+0.500 (+0.250 to +0.750)" in shown
@@ -145,10 +145,10 @@ def test_few_sources_are_told_of_in_grammar(sources: int, says: str) -> None:
 
 def test_a_page_without_a_judgement_has_no_table_of_it() -> None:
     page = adaptation.render(
-        told(before={}, sources_left_out={}, gain={}, layers=adaptation.UNCHANGED), FILES, []
+        told(before={}, sources_left_out={}, gain={}, layer=adaptation.UNCHANGED), FILES, []
     )
-    assert "gain cannot be judged, and the layers are as they were" in page
-    assert "The weights have the layers before, unchanged." in page
+    assert "gain cannot be judged, and the layer is as it was" in page
+    assert "The weights have the layer before, unchanged." in page
     assert "AUROC before" not in page
 
 

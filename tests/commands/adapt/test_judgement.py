@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import app
 from pipeline.commands.adapt import judgement
-from pipeline.learn.origin import Head, Layer, OriginExamples
+from pipeline.learn.origin import Layer, OriginExamples
 from tests.commands.adapt.toy import own_of
 
 
@@ -64,7 +64,7 @@ def test_a_draw_that_leaves_nothing_to_learn_from_is_none() -> None:
         rng.normal(0, 1, (8, 2)), np.arange(8) < 4, np.array(["x", "y"] * 4), np.ones(8)
     )
     cfg = app.compose("train")
-    before = Head(Layer(np.ones(2), 0.0), Layer(np.ones(1), 0.0), np.ones(1))
+    before = Layer(np.ones(2), 0.0)
     points = judgement.learning_curve(
         training, own, before, cfg, num_draws=6, seed=0, num_workers=1
     )

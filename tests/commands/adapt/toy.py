@@ -82,7 +82,7 @@ def write_detector(folder: Path) -> None:
     }
     (there / features.CARD).write_text(json.dumps(card | {"pictures": PICTURES, "made_by": ""}))
 
-    cfg = compose_below(folder, "train")
+    cfg = compose_below(folder, "train", "rendered_weight.origin=0")
     assert isinstance(cfg, TrainApp)
     data = PackedData(packed, cfg, cfg.run)
     found = features.read(str(there), packed)

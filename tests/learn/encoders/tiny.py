@@ -141,11 +141,8 @@ def checkpoint_origin(
 
 
 def _opine(origin: OriginNet, std: float) -> None:
-    for layer in (origin.moving, origin.still):
-        torch.nn.init.normal_(layer.weight, std=std)
-        torch.nn.init.constant_(layer.bias, 0.5)
-    # So little that some clips of noise move more than that, and some less.
-    torch.nn.init.constant_(origin.motion_scale, 40.0)
+    torch.nn.init.normal_(origin.layer.weight, std=std)
+    torch.nn.init.constant_(origin.layer.bias, 0.5)
 
 
 def publish(checkpoint: Path, cache: Path, name: str, commit: str) -> None:

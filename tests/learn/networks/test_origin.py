@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Joined
-from pipeline.learn.networks.origin import OriginNet, pooled
+from pipeline.learn.networks.origin import OriginNet, averaged
 from tests.learn.encoders.tiny import Colours, Pace, checkpoint_origin, colour_origin
 from tests.learn.networks.nets import random_clips
 
@@ -23,46 +23,37 @@ def by_pieces(origin: OriginNet, clips: Tensor, pieces: list[int]) -> Tensor:
     return torch.cat(found, dim=1)
 
 
-def test_what_is_seen_is_the_mean_and_the_spread_of_the_looks() -> None:
+def test_what_is_seen_is_the_mean_of_the_looks() -> None:
     origin, clips = colour_origin(window=9, every_frames=3), random_clips(2, 9)
-    views = clips[:, [1, 4, 7]].float().mean((2, 3)) / 255
-    expected = torch.cat([views.mean(1), views.std(1, correction=0)], dim=1)
+    expected = (clips[:, [1, 4, 7]].float().mean((2, 3)) / 255).mean(1)
     assert origin.num_views == 3
-    assert origin.embed(clips).shape == (2, origin.num_features) == (2, 6)
+    assert origin.embed(clips).shape == (2, origin.num_features) == (2, 3)
     torch.testing.assert_close(origin.embed(clips), expected)
-    assert origin.log_odds(expected).shape == (2,)
 
 
-@pytest.mark.parametrize(("motion", "share"), [(0.0, 0.0), (0.3, 0.3), (1.0, 1.0), (7.0, 1.0)])
-def test_the_more_moves_the_more_counts_how_it_does(motion: float, share: float) -> None:
+def test_a_layer_answers() -> None:
     origin = colour_origin()
-    mean = torch.tensor([[0.2, 0.5, 0.4]])
-    # Of three features alike: the root of the sum of their squares is what was asked for.
-    spread = torch.full((1, 3), motion / 3**0.5) / origin.motion_scale
-    seen = torch.cat([mean, spread], dim=1)
-    still = mean @ origin.still.weight[0] + 0.5
-    moving = seen @ origin.moving.weight[0] + 0.5
-    expected = share * moving + (1 - share) * still
+    seen = torch.tensor([[0.2, 0.5, 0.4], [0.9, 0.1, 0.3]])
+    expected = seen @ origin.layer.weight[0] + 0.5
     torch.testing.assert_close(origin.log_odds(seen), expected)
-    assert (moving - still).abs() > 0.1
+    assert (expected[0] - expected[1]).abs() > 0.1
 
 
 def test_looks_that_are_not_there_count_for_nothing() -> None:
     views = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     is_there = torch.tensor([[False, False, True, True], [True] * 4])
-    found = pooled(views, is_there)
-    torch.testing.assert_close(found[:1], pooled(views[:1, 2:]))
-    torch.testing.assert_close(found[1:], pooled(views[1:]))
+    found = averaged(views, is_there)
+    torch.testing.assert_close(found[:1], averaged(views[:1, 2:]))
+    torch.testing.assert_close(found[1:], averaged(views[1:]))
 
 
 @pytest.mark.parametrize("num_views", [1, 2, 3, 7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_views_that_are_alike_have_no_spread_at_all(num_views: int, dtype: torch.dtype) -> None:
+def test_the_mean_of_views_that_are_alike_is_that_view(num_views: int, dtype: torch.dtype) -> None:
     view = torch.randn(5, 1, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
-    found = pooled(view.expand(-1, num_views, -1))
+    found = averaged(view.expand(-1, num_views, -1))
     assert found.dtype == dtype
-    assert torch.equal(found[:, :3], view[:, 0])
-    assert torch.equal(found[:, 3:], torch.zeros(5, 3, dtype=dtype))
+    assert torch.equal(found, view[:, 0])
 
 
 @pytest.mark.parametrize("every_frames", [1, 2, 4, 8])
@@ -83,7 +74,7 @@ def test_a_stream_sees_the_last_looks_however_it_comes() -> None:
     views = clips[:, [0, *range(1, 23, 3)]].float().mean((2, 3)) / 255
     for frame in range(23):
         newest = 1 + (frame + 2) // 3
-        expected = pooled(views[:, max(0, newest - 3) : newest])
+        expected = averaged(views[:, max(0, newest - 3) : newest])
         torch.testing.assert_close(whole[:, frame], expected, **EXACT)
 
 
@@ -138,8 +129,7 @@ def test_an_encoder_of_video_answers_for_whole_clips_only() -> None:
     assert colour_origin().can_stream
     assert origin.num_views == 1
     means = clips.float().mean((2, 3)) / 255
-    torch.testing.assert_close(origin.embed(clips)[:, :3], means[:, -1] - means[:, 0])
-    assert not origin.embed(clips)[:, 3:].any()
+    torch.testing.assert_close(origin.embed(clips), means[:, -1] - means[:, 0])
 
 
 @pytest.mark.parametrize("pieces", [[8], [3, 1, 4]])
@@ -147,7 +137,7 @@ def test_streams_of_joined_encoders_see_what_the_clip_shows(
     tmp_path: Path, pieces: list[int]
 ) -> None:
     origin, clips = checkpoint_origin(tmp_path, num_encoders=2), random_clips(2, 8)
-    assert origin.num_features == 2 * 2 * 32
+    assert origin.num_features == 2 * 32
     found = by_pieces(origin, clips, pieces)
     torch.testing.assert_close(found[:, -1], origin.embed(clips), **EXACT)
 
@@ -158,11 +148,9 @@ def test_one_of_video_beside_one_of_pictures_answers_for_whole_clips_only() -> N
         random_clips(2, 8),
     )
     assert not origin.can_stream
-    mean, spread = origin.embed(clips).chunk(2, dim=1)
-    assert spread[:, :3].all()
-    assert not spread[:, 3:].any()
     means = clips.float().mean((2, 3)) / 255
-    torch.testing.assert_close(mean[:, 3:], means[:, -1] - means[:, 0])
+    torch.testing.assert_close(origin.embed(clips)[:, :3], means[:, [2, 6]].mean(1))
+    torch.testing.assert_close(origin.embed(clips)[:, 3:], means[:, -1] - means[:, 0])
 
 
 @pytest.mark.parametrize("num_encoders", [1, 3])

@@ -94,8 +94,7 @@ def test_what_the_pixels_say_of_a_discharge_leaves_the_origin_as_it_is() -> None
 def test_what_the_eyes_say_of_the_origin_leaves_the_discharge_as_it_is() -> None:
     made, clips = network(), random_clips(3, 8)
     real, fired = marginals(made(clips))
-    for layer in (made.origin.moving, made.origin.still):
-        layer.bias += 2.0
+    made.origin.layer.bias += 2.0
     real_after, fired_after = marginals(made(clips))
     torch.testing.assert_close(fired_after, fired, **EXACT)
     assert (real_after - real).abs().max() > 0.05

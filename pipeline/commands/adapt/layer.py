@@ -1,8 +1,8 @@
-"""Chooses the layers of the adapted detector: new ones, or those before with a shift.
+"""Chooses the layer of the adapted detector: a new one, or that before with a shift.
 
 New layers that learned from few sources rank other sources worse more often than better
-(docs/experiments.md, "Adapting, simulated"), so they are taken only if sources left out say that
-they are better, by more than a standard error. A shift leaves the ranking as it is.
+(docs/experiments.md, "Adapting, simulated"), so one is taken only if sources left out say that
+it is better, by more than a standard error. A shift leaves the ranking as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.commands.adapt import judgement
 from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.commands.adapt.judgement import AurocGain
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Floats, Head, OriginExamples, balanced, fit_calibrated
+from pipeline.learn.origin import Floats, Layer, OriginExamples, balanced, fit_calibrated
 
 SHIFT_DEVIATION = 0.5
 """Standard deviation of shifts from one team's footage to the next, before any of it is seen."""
@@ -25,39 +25,43 @@ _MOST = 10.0
 
 
 @dataclass(frozen=True)
-class ChosenLayers:
-    """The layers of the adapted detector, and what is known of them."""
+class ChosenLayer:
+    """The layer of the adapted detector, and what is known of it."""
 
-    head: Head
+    layer: Layer
     is_new: bool
-    """Whether they are new layers, rather than those before with a shift."""
+    """Whether it is a new layer, rather than that before with a shift."""
     was: Floats
     """(F,): log odds of real of the files by the detector as it was."""
     new: Floats
     """(F,): by new layers that saw nothing of a file's source; NaN where there are none."""
     now: Floats
-    """(F,): by layers as chosen that saw nothing of a file's source."""
+    """(F,): by layers of the kind chosen that saw nothing of a file's source."""
     gains: Mapping[str, AurocGain]
     """Of the new layers, see `judgement.gains`."""
 
 
 def choose(
-    training: OriginExamples, own: CollectionClips, before: Head, cfg: TrainConfig, num_workers: int
-) -> ChosenLayers:
-    """Fit new layers, and take them if their gain is larger than its standard error.
+    training: OriginExamples,
+    own: CollectionClips,
+    before: Layer,
+    cfg: TrainConfig,
+    num_workers: int,
+) -> ChosenLayer:
+    """Fit a new layer, and take it if its gain is larger than its standard error.
 
     Args:
         training: what the detector learned the origin from.
         own: the collection.
-        before: the layers of the detector.
+        before: the layer of the detector.
         cfg: how it was trained.
         num_workers: fits at a time.
     """
 
-    def refit(others: OriginExamples, examples: OriginExamples) -> Head | None:
+    def refit(others: OriginExamples, examples: OriginExamples) -> Layer | None:
         return refitted(others, examples, cfg)
 
-    def shift(others: OriginExamples, examples: OriginExamples) -> Head:
+    def shift(others: OriginExamples, examples: OriginExamples) -> Layer:
         return shifted(before, examples)
 
     was = own.by_file(before.log_odds(own.examples.values))
@@ -67,22 +71,22 @@ def choose(
         new = judgement.left_out_once(training, own, refit, num_workers)
     gains = judgement.gains(was, new, own.origins, own.sources)
     gain = gains.get(judgement.ALL)
-    if gain and gain.exceeds_error and (head := refit(training, own.examples)):
-        return ChosenLayers(head, True, was, new, new, gains)
+    if gain and gain.exceeds_error and (layer := refit(training, own.examples)):
+        return ChosenLayer(layer, True, was, new, new, gains)
     now = judgement.left_out_once(training, own, shift, num_workers)
-    return ChosenLayers(shift(training, own.examples), False, was, new, now, gains)
+    return ChosenLayer(shift(training, own.examples), False, was, new, now, gains)
 
 
-def refitted(training: OriginExamples, own: OriginExamples, cfg: TrainConfig) -> Head | None:
-    """New layers, from the footage of training and one's own; None where one answer is missing."""
+def refitted(training: OriginExamples, own: OriginExamples, cfg: TrainConfig) -> Layer | None:
+    """A new layer, from the footage of training and one's own; None where one answer is missing."""
     examples = training.joined(own)
     if examples.is_real.all() or not examples.is_real.any():
         return None
     return fit_calibrated(examples, cfg)
 
 
-def shifted(before: Head, own: OriginExamples) -> Head:
-    """The same layers with a constant added to their log odds of real: they rank as before.
+def shifted(before: Layer, own: OriginExamples) -> Layer:
+    """The same layer with a constant added to its log odds of real: it ranks as before.
 
     The constant is the most probable one, where such constants are normal around 0. Real and
     fictional count alike, and so do the sources of either; all together count as many as there are
@@ -93,11 +97,7 @@ def shifted(before: Head, own: OriginExamples) -> Head:
         return before
     odds = balanced(own.is_real, own.groups, 1.0) * len(np.unique(own.sources))
     shift = _most_probable(before.log_odds(own.values), own.is_real.astype(np.float64), odds)
-    return replace(
-        before,
-        moving=replace(before.moving, bias=before.moving.bias + shift),
-        still=replace(before.still, bias=before.still.bias + shift),
-    )
+    return replace(before, bias=before.bias + shift)
 
 
 def _most_probable(log_odds: Floats, is_real: Floats, odds: Floats) -> float:

@@ -6,22 +6,21 @@ import numpy as np
 import pytest
 
 from pipeline import app
-from pipeline.commands.adapt import judgement, layers
+from pipeline.commands.adapt import judgement, layer
 from pipeline.commands.adapt.footage import CollectionClips
-from pipeline.learn.origin import Head, Layer, OriginExamples
+from pipeline.learn.origin import Layer, OriginExamples
 from tests.commands.adapt.toy import own_of
 
-BEFORE = Head(Layer(np.array([1.0, 0.0, 0.0, 0.0]), 0.0), Layer(np.zeros(2), 0.0), np.full(2, 9.0))
-"""Tells real by the first of two features, and takes all that it sees for moving."""
+BEFORE = Layer(np.array([1.0, 0.0]), 0.0)
+"""Tells real by the first of two features."""
 
 
 def examples(sources: np.ndarray, is_real: np.ndarray, told_by: int, lean: float) -> OriginExamples:
     """Real differs from fictional in one feature, and `lean` moves the first towards real."""
     rng = np.random.default_rng(len(sources))
-    values = rng.normal(0, 0.5, (len(sources), 4))
+    values = rng.normal(0, 0.5, (len(sources), 2))
     values[:, told_by] += np.where(is_real, 1.5, -1.5)
     values[:, 0] += lean
-    values[:, 2:] = 1 + np.abs(values[:, 2:])
     return OriginExamples(values, is_real, sources, np.ones(len(sources)))
 
 
@@ -40,11 +39,11 @@ def training() -> OriginExamples:
     return examples(np.array([f"{n // 4}-of-training" for n in range(40)]), is_real, 0, 0.0)
 
 
-def test_layers_that_rank_sources_left_out_better_are_taken() -> None:
+def test_a_layer_that_ranks_sources_left_out_better_is_taken() -> None:
     cfg = app.compose("train")
     own = collection(told_by=1)
     own.examples.weights[:] = 10
-    found = layers.choose(training(), own, BEFORE, cfg, num_workers=1)
+    found = layer.choose(training(), own, BEFORE, cfg, num_workers=1)
     gain = found.gains[judgement.ALL]
     assert found.is_new
     assert gain.exceeds_error
@@ -52,17 +51,16 @@ def test_layers_that_rank_sources_left_out_better_are_taken() -> None:
     assert found.now is found.new
 
 
-def test_where_nothing_can_be_gained_the_layers_before_are_kept_and_shifted() -> None:
+def test_where_nothing_can_be_gained_the_layer_before_is_kept_and_shifted() -> None:
     cfg = app.compose("train")
     own = collection(told_by=0, lean=2.0)
-    found = layers.choose(training(), own, BEFORE, cfg, num_workers=1)
+    found = layer.choose(training(), own, BEFORE, cfg, num_workers=1)
     assert not found.is_new
     assert not found.gains[judgement.ALL].exceeds_error
-    assert found.head.moving.weight is BEFORE.moving.weight
-    shift = found.head.moving.bias - BEFORE.moving.bias
-    assert shift == found.head.still.bias - BEFORE.still.bias
+    assert found.layer.weight is BEFORE.weight
+    shift = found.layer.bias - BEFORE.bias
     assert -1.5 < shift < -0.5
-    moved = found.head.log_odds(own.examples.values) - BEFORE.log_odds(own.examples.values)
+    moved = found.layer.log_odds(own.examples.values) - BEFORE.log_odds(own.examples.values)
     assert np.allclose(moved, shift)
     is_real = own.origins == "real"
     assert ((found.now > 0) == is_real).sum() > ((found.was > 0) == is_real).sum()
@@ -71,16 +69,14 @@ def test_where_nothing_can_be_gained_the_layers_before_are_kept_and_shifted() ->
 def test_a_shift_rests_on_sources_and_not_on_files() -> None:
     few = collection(told_by=0, lean=2.0, sources=2)
     twice = np.repeat(np.arange(len(few.files)), 2)
-    shifts = [
-        layers.shifted(BEFORE, one).moving.bias for one in (few.examples, few.examples.take(twice))
-    ]
+    shifts = [layer.shifted(BEFORE, one).bias for one in (few.examples, few.examples.take(twice))]
     assert shifts[0] == pytest.approx(shifts[1], abs=2e-4)
-    many = layers.shifted(BEFORE, collection(told_by=0, lean=2.0, sources=12).examples).moving.bias
+    many = layer.shifted(BEFORE, collection(told_by=0, lean=2.0, sources=12).examples).bias
     assert many < shifts[0] < 0
 
 
 @pytest.mark.parametrize("origin", ["real", "game"])
-def test_files_of_one_side_leave_the_layers_as_they_are(origin: str) -> None:
+def test_files_of_one_side_leave_the_layer_as_it_is(origin: str) -> None:
     own = own_of(origin, sources=3, each=2)
     is_real = own.origins == "real"
     own = replace(
@@ -88,8 +84,8 @@ def test_files_of_one_side_leave_the_layers_as_they_are(origin: str) -> None:
         clips=[None] * len(own.files),  # type: ignore[list-item]
         examples=examples(own.sources, is_real, 0, 2.0),
     )
-    found = layers.choose(training(), own, BEFORE, app.compose("train"), num_workers=1)
-    assert found.head is BEFORE
+    found = layer.choose(training(), own, BEFORE, app.compose("train"), num_workers=1)
+    assert found.layer is BEFORE
     assert found.gains == {}
     assert np.array_equal(found.now, found.was)
 
