@@ -4,7 +4,7 @@
 
 Needs the packed samples and the features of `dvc repro`. Networks are trained as conf/train.yaml
 says, once for each seed; layers are fitted to what the encoder of conf/embed.yaml sees in the train
-clips, two views a clip as the origin has them and eight. All are judged by pictures alone, on clips
+clips, in one view of each and in the mean of eight. All are judged by pictures alone, on clips
 whose label the eye knows: AUROC of the discharge on recordings that no training saw (split test;
 long ones by themselves, test_long), on whole sources that none saw (split unseen) and, trained once
 more without them, on all clips of each group of sources; of a collection, by file, where a file is
@@ -37,7 +37,7 @@ from pipeline.learn.networks.product import ProductNet, discharge_log_odds
 from pipeline.learn.origin import Floats, Layer, OriginExamples, fit_layer
 from pipeline.store.packed_samples import Packed
 
-VIEWS = (8, 2)
+VIEWS = (16, 2)
 """Frames from one view of a clip of 16 to the next."""
 PENALTY = 2.0
 GROUPS = {
@@ -177,7 +177,7 @@ def run(arguments: argparse.Namespace) -> None:
             for _, train, judged in columns.values()
         ]
         blanks = [""] * len(foreign)
-        lines.append([f"layer on {16 // every} views of the frozen encoder", *told, *blanks])
+        lines.append([f"layer on {16 // every} view{'s' * (every < 16)} of the frozen encoder", *told, *blanks])
     shown = [
         f"{title} ({int(sets.is_seen[judged].sum())} of {int(judged.sum())} show one)"
         for title, (_, _, judged) in columns.items()
@@ -218,7 +218,7 @@ def _of_network(
 
 
 def views_of(sets: Sets, every: int, work: Path) -> Floats:
-    """What the frozen encoder sees of the clips, a view every so many frames: (N, 2F)."""
+    """What the frozen encoder sees of the clips, a view every so many frames: (N, F)."""
     index = sets.packed.index.take(sets.rows).to_pylist()
     samples = [
         Sample(row["sha256"], row["origin"], row["source"], row["path"], row["rendered"])

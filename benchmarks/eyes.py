@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -51,6 +52,15 @@ NUM_FOLDS = 10
 FEW_SOURCES = 20
 PENALTIES = (2.0, 4.0, 8.0, 16.0)
 RENDERED_WEIGHTS = (0.0, 0.1, 0.3, 1.0)
+CAPTIONS = {
+    "none": ("", ""),
+    "the truth": ("BODYCAM FOOTAGE", "GAMEPLAY"),
+    "a lie about what is fictional": ("", "BODYCAM FOOTAGE"),
+    "a lie about what is real": ("GAMEPLAY", ""),
+    "a lie about both": ("GAMEPLAY", "BODYCAM FOOTAGE"),
+    "neither": ("HELLO THERE", "HELLO THERE"),
+}
+"""What stands below real pictures, and below fictional ones."""
 WEIGHTS = (0.1, 0.3, 1.0, 3.0)
 OWN_WEIGHT = 3.0
 """What a clip of a user's own few files counts beside one of the default draw."""
@@ -194,6 +204,26 @@ def edited(clips: Clips) -> Clips:
         return registry.apply(clips.read(number), [registry.draw_step(name, rng, 1.0)])
 
     samples = [replace(one, sha256=f"{one.sha256} edited") for one in clips.samples]
+    return Clips(samples, read, clips.work)
+
+
+def captioned(clips: Clips, real: str, fictional: str) -> Clips:
+    """The same clips, each with words across its lower edge; none where they are empty."""
+
+    def read(number: int) -> video.Frames:
+        frames = np.ascontiguousarray(clips.read(number)).copy()
+        words = real if clips.samples[number].origin == "real" else fictional
+        if words:
+            side = frames.shape[1]
+            scale = 0.9 * side / cv2.getTextSize(words, cv2.FONT_HERSHEY_DUPLEX, 1.0, 1)[0][0]
+            for frame in frames:
+                frame[int(0.86 * side) :] = 0
+                place = (int(0.05 * side), int(0.96 * side))
+                white = (255, 255, 255)
+                cv2.putText(frame, words, place, cv2.FONT_HERSHEY_DUPLEX, scale, white, 1, 16)
+        return frames
+
+    samples = [replace(one, sha256=f"{one.sha256} {real}|{fictional}") for one in clips.samples]
     return Clips(samples, read, clips.work)
 
 
@@ -386,6 +416,13 @@ def run(arguments: argparse.Namespace) -> None:
         found = over_seeds(partial(crossed, both, beside, penalty), both)
         rows.append((what, "sources left out", found))
     note(table("What the origin is learned from", rows))
+
+    rows = []
+    for what, words in CAPTIONS.items():
+        for name, clips in collections.items():
+            one = captioned(clips, *words).seen_by(chosen) if any(words) else own[name]
+            rows.append((what, name, [told(fitted(drawn, one, penalty), one)]))
+    note(table("Captions across the lower edge", rows))
 
     rows = []
     for one_penalty in PENALTIES:

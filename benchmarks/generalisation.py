@@ -65,9 +65,9 @@ UNALTERED = (
 ROWS = (
     Row("as configured"),
     Row("no encoder", embed=("pictures.name=none",)),
-    Row("smaller pictures for the encoder", embed=("pictures.size=126",)),
+    Row("smaller pictures for the encoder", embed=("pictures.size=112",)),
     Row("no sound", embed=("sound.name=none",)),
-    Row("rendered clips count for the origin", ("rendered_weight.origin=1",)),
+    Row("rendered clips count nothing for the origin", ("rendered_weight.origin=0",)),
     Row("draws that are not altered", UNALTERED),
     Row("variants", VARIANTS, (MADE,)),
     Row("variants but camera", VARIANTS, (MADE, "camera.p=0")),
