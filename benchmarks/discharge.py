@@ -177,7 +177,8 @@ def run(arguments: argparse.Namespace) -> None:
             for _, train, judged in columns.values()
         ]
         blanks = [""] * len(foreign)
-        lines.append([f"layer on {16 // every} view{'s' * (every < 16)} of the frozen encoder", *told, *blanks])
+        of = f"{16 // every} view{'s' * (every < 16)}"
+        lines.append([f"layer on {of} of the frozen encoder", *told, *blanks])
     shown = [
         f"{title} ({int(sets.is_seen[judged].sum())} of {int(judged.sum())} show one)"
         for title, (_, _, judged) in columns.items()
