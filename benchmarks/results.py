@@ -281,7 +281,7 @@ def _sizes(reports: Path) -> dict[str, str]:
 
 def _alerts(reports: Path) -> str:
     point = json.loads((reports / "operating_point.json").read_text())
-    smoothing = point["smoothing"].replace("_", " of ")
+    smoothing = point["smoothing"].replace("_", " ")
     rows = [
         [
             PLAYED[row["part"]],
