@@ -21,8 +21,9 @@ class DetectorConfig(LoadConfig):
     """Tells how a detector is loaded, and how exactly it computes."""
 
     precision: str = one_of("32-true", "bf16-mixed", default="32-true")
-    """Whether the encoder of pictures computes in float32, or in bfloat16 for about half of its
-    time, where the processor can multiply that, and for answers that differ a little."""
+    """Whether the encoder of pictures computes in float32, or in bfloat16, for answers that differ
+    a little: in about half of its time where the processor can multiply that, else in four times
+    as much."""
 
 
 @dataclass
