@@ -119,26 +119,37 @@ def learned_from(
         return (
             f"The origin was learned from all footage together, rendered footage included.{heard}"
         )
-    counted = [row for row in rows if row["origin_weight"] > 0 and row["train"]]
+    shown = _taught([row for row in rows if not row.get("rendered")], "{origin} {source}")
+    rendered = ""
+    if weights := sorted({row["origin_weight"] for row in rows if row.get("rendered")}):
+        told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
+        imitated = _taught(
+            [row for row in rows if row.get("rendered")], "{source} rendered as {origin}"
+        )
+        rendered = "; rendered clips had no weight on it"
+        if imitated:
+            rendered = f"; and, with weight {told}, from rendered clips: {imitated}"
+    told_by = ", ".join(f"{one['name']} ({one['licence']})" for one in encoders)
+    return (
+        f"The origin was learned from {shown or 'nothing that is not rendered'}{rendered}. It is "
+        f"read from frozen encoders trained elsewhere: {told_by}.{heard}"
+    )
+
+
+def _taught(footage: Sequence[Mapping[str, Any]], wording: str) -> str:
+    """How many clips of which sources of each origin the answer on the origin learned from."""
+    counted = [row for row in footage if row["origin_weight"] > 0 and row["train"]]
     given = []
     for origin in ORIGINS:
         own = [row for row in counted if row["origin"] == origin]
         names = sorted({row["source"] for row in own})
         if names:
-            clips = sum(row["train"] for row in own)
+            clips = count(sum(row["train"] for row in own), "clip")
             listed = f" ({', '.join(names)})" if len(names) <= _MOST_NAMED else ""
-            sources = count(len(names), f"{origin} source")
-            given.append(f"{count(clips, 'clip')} of {sources}{listed}")
-    weights = sorted({row["origin_weight"] for row in rows if row.get("rendered")})
-    rendered = ""
-    if weights:
-        told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
-        rendered = f"; rendered clips had {'no weight' if told == '0' else f'weight {told}'} on it"
-    told_by = ", ".join(f"{one['name']} ({one['licence']})" for one in encoders)
-    return (
-        f"The origin was learned from {', '.join(given) or 'nothing'}{rendered}. It is read from "
-        f"frozen encoders trained elsewhere: {told_by}.{heard}"
-    )
+            source = "source" if len(names) == 1 else "sources"
+            said = wording.format(origin=origin, source=source)
+            given.append(f"{clips} of {len(names):,} {said}{listed}")
+    return ", ".join(given)
 
 
 _MOST_NAMED = 3

@@ -109,6 +109,24 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
     )
 
 
+def test_what_was_rendered_is_told_apart_with_its_weight() -> None:
+    rows = [
+        row("places", "real", 1.0),
+        row("places", "real", 0.3, rendered=True),
+        *(row(f"cinema-{number}", "film", 0.3, rendered=True) for number in range(4)),
+    ]
+    said = findings.learned_from([ENCODER], rows)
+    assert said.startswith(
+        "The origin was learned from 8 clips of 1 real source (places); and, with weight 0.3, from "
+        "rendered clips: 8 clips of 1 source rendered as real (places), 32 clips of 4 sources "
+        "rendered as film. It is read from "
+    )
+    rendered = findings.learned_from([ENCODER], rows[1:])
+    assert rendered.startswith(
+        "The origin was learned from nothing that is not rendered; and, with weight 0.3, from "
+    )
+
+
 @pytest.mark.parametrize("rows", [[], [row("doom", "game", 1.0)]])
 def test_whether_the_detector_hears_is_said_and_nothing_else_of_sound(
     rows: list[dict[str, object]],
