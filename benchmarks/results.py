@@ -225,9 +225,8 @@ def _scores(reports: Path, headline: dict[str, Any]) -> str:
     }
     aurocs = _section(
         "Scores",
-        "AUROC of each question. The origin is learned from what no computer rendered, unless "
-        "`conf/train.yaml` says otherwise, so what counts is the first column: for rendered clips "
-        "its answer is of no worth, and the report says so first.",
+        "AUROC of each question. What counts is the first column: rendered clips are told in part by "
+        "what rendered them, and the report says first what of them the origin was learned from.",
         ("", *columns),
         [
             [f"{SPLITS[p]} ({sizes[p]})", *(of.get((p, name), "–") for name in columns.values())]

@@ -16,7 +16,10 @@ from pipeline.detect.alarm import Choice
 from pipeline.errors import UserError
 
 FILE = "operating_point.json"
-_REMEDY = "python evaluate.py, without a collection and with these weights, chooses one"
+_REMEDY = (
+    "python evaluate.py, without a collection and with these weights, chooses one; with "
+    "paths.reports=FOLDER, there and here, that of other weights stays"
+)
 PER_HOURS = 1000
 """Rates of false alerts are per so many hours of a stream."""
 

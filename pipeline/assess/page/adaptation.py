@@ -22,7 +22,7 @@ _OF_LAYER = {
     NEW: "The weights have a new layer, for which each clip counts {weight:g} times one of "
     "training.",
     SHIFTED: "A new layer, for which each clip counted {weight:g} times one of training, is judged "
-    "below. The weights have that before, with a constant added to the log odds of real.",
+    "below. The weights have the layer before, with a constant added to the log odds of real.",
     UNCHANGED: "The weights have the layer before, unchanged.",
 }
 _CHOSEN = {
@@ -189,13 +189,14 @@ def _comparison(told: Mapping[str, Any]) -> list[list[str]]:
 
 def _taken_wrongly(told: Mapping[str, Any]) -> str:
     """What a threshold of a half makes of P(real), before and after."""
-    real, fictional = (told["taken_wrongly"][side] for side in ("real", "fictional"))
-    return (
-        f"With a threshold of 0.5 on P(real), {fictional['before']:,} of {fictional['files']:,} "
-        f"fictional files were taken for real before and {fictional['after']:,} are after; "
-        f"{real['before']:,} of {real['files']:,} real ones were taken for fictional before and "
-        f"{real['after']:,} are after."
-    )
+    found = [
+        f"{of['before']:,} of {count(of['files'], f'{side} file')} "
+        f"{'was' if of['files'] == 1 else 'were'} taken for {other} before and {of['after']:,} "
+        f"{'is' if of['after'] == 1 else 'are'} after"
+        for side, other in (("fictional", "real"), ("real", "fictional"))
+        if (of := told["taken_wrongly"][side])["files"]
+    ]
+    return f"With a threshold of 0.5 on P(real), {'; '.join(found)}." if found else ""
 
 
 def _named(against: str) -> str:
@@ -208,7 +209,7 @@ def _curve_caption(told: Mapping[str, Any]) -> str:
     is_thin = all(point["num_sources"]["most"] < FEW_SOURCES for point in points)
     return (
         f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, fits "
-        "a new layer to files of the others, taken in turns from their sources, and judges them on "
+        "a new layer to files of the others, taken in turns from their sources, and judges it on "
         "every file held out, whether or not such a layer was taken above. 0 files are the "
         "detector as it was. Shown are the mean and the range over draws, which share files and "
         "are no interval of confidence."

@@ -43,18 +43,20 @@ class PlacementAuroc:
             return found.bounded_exactly(self.num_pairs, confidence, "pairs of recordings")
         return replace(found, interval=found.interval.within(0.0, 1.0))
 
-    def beyond(self, other: PlacementAuroc, confidence: float) -> Measured:
-        """Measure how far this AUROC lies above another of the same C recordings."""
+    def beyond(self, other: PlacementAuroc, confidence: float, unit: str = "recording") -> Measured:
+        """Measure how far this AUROC lies above another of the same C units."""
         variance = float(np.square(self.influence - other.influence).sum())
         num_units = min(self.num_units, other.num_units)
-        return _measured(self.auroc - other.auroc, variance, num_units, confidence)
+        return _measured(self.auroc - other.auroc, variance, num_units, confidence, unit)
 
 
-def _measured(value: float, variance: float, num_units: int, confidence: float) -> Measured:
+def _measured(
+    value: float, variance: float, num_units: int, confidence: float, unit: str = "recording"
+) -> Measured:
     """An estimate that rests on `num_units`, with an interval or the reason why it has none."""
     if num_units < MIN_RECORDINGS or variance == 0:
         reason = (
-            "all examples of one answer are of one recording"
+            f"all examples of one answer are of one {unit}"
             if num_units < MIN_RECORDINGS
             else "too few mistakes to measure the uncertainty"
         )

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.assess.page import adaptation
 from pipeline.assess.page.plots import write_csv
+from pipeline.assess.wording import count
 from pipeline.commands.adapt import detector, footage, judgement, layer, record
 from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.config import AdaptApp, TrainApp
@@ -24,12 +25,14 @@ from pipeline.learn.origin import Layer, auroc, origin_weights, seen, training_e
 from pipeline.store import workdir
 from pipeline.store.manifest import IS_REAL
 from pipeline.store.output_files import LEARNING_CURVE, METRICS, REPORT
+from pipeline.system.visible_text import plain
 
 log = logging.getLogger(__name__)
 
 
 # evaluate.py names a collection so.
 _KEY = "collection="
+_MOST_CHARACTERS = 200
 
 
 def run(collection: str, cfg: AdaptApp) -> None:
@@ -103,16 +106,26 @@ def run(collection: str, cfg: AdaptApp) -> None:
 
 def _tell_of(own: CollectionClips, settings: TrainApp) -> None:
     log.info(
-        "adapt: %d clips of %d files from %d sources",
-        len(own.clips),
-        len(own.files),
-        len(set(own.sources.tolist())),
+        "adapt: %s of %s from %s",
+        count(len(own.clips), "clip"),
+        count(len(own.files), "file"),
+        count(len(set(own.sources.tolist())), "source"),
     )
+    is_real = own.origins == "real"
+    for source in np.intersect1d(own.sources[is_real], own.sources[~is_real]):
+        log.warning(
+            "adapt: source '%s' names real and fictional files; a camera, a game and a film are "
+            "sources of their own",
+            plain(str(source), _MOST_CHARACTERS),
+        )
     for reject in own.rejects:
         log.info("adapt: %s: %s: %s", reject.path, reject.reason, reject.remedy)
     for path in own.known:
         log.info("adapt: %s: among the samples of training already, and left out", path)
     if own.num_rendered:
         weight = settings.rendered_weight.origin
-        told = f"count {weight:g} times as much, as in training" if weight else "are left out"
-        log.info("adapt: %d files were rendered, and %s", own.num_rendered, told)
+        log.info(
+            "adapt: %s that the index says were rendered, counting %s, as in training",
+            count(own.num_rendered, "file"),
+            f"{weight:g} times as much as others" if weight else "nothing",
+        )

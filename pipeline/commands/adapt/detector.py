@@ -14,6 +14,7 @@ from pipeline.detect.overlap import training_samples
 from pipeline.errors import UserError
 from pipeline.learn.encoders.views import first_view
 from pipeline.learn.model_card import CARD
+from pipeline.learn.networks.members import MembersNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.store import features, storage, workdir
 from pipeline.store.features import Features
@@ -35,6 +36,8 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
     """
     card, path = detector.card.everything, models / CARD
     factors = detector.network.factors
+    if factors is None and isinstance(detector.network, MembersNet):
+        raise UserError(f"{path}: joined of several detectors; adapt a single one of them")
     if factors is None:
         raise UserError(
             f"{path}: the network '{detector.card.name}' has no encoder of its own, so "

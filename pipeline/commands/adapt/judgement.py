@@ -128,7 +128,7 @@ def gains(
             place(is_real[chosen], one[chosen], groups[chosen], len(groups)) for one in (was, now)
         )
         if before and after:
-            gain = after.beyond(before, CONFIDENCE)
+            gain = after.beyond(before, CONFIDENCE, "source")
             interval = gain.interval and gain.interval.within(-1.0, 1.0)
             error = float(np.sqrt(np.square(after.influence - before.influence).sum()))
             num_sources = min(before.num_units, after.num_units)
@@ -142,7 +142,8 @@ def left_out_once(
     """Log odds of real of files, (F,), from layers that saw nothing of their sources.
 
     Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
-    all that `fit` is given. NaN where it can make nothing of the rest.
+    all that `fit` is given. NaN where nothing of the collection is left then, or where it can make
+    nothing of the rest.
     """
     names = np.unique(own.examples.sources)
     parts = np.array_split(names, min(len(names), MOST_FOLDS))
@@ -150,6 +151,8 @@ def left_out_once(
 
     def leave_out(part: NDArray[np.str_]) -> None:
         is_out = np.isin(own.examples.sources, part)
+        if is_out.all():
+            return
         rest = training.take(~np.isin(training.sources, part))
         if layer := fit(rest, own.examples.take(~is_out)):
             found[is_out] = layer.log_odds(own.examples.values[is_out])

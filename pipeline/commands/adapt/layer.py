@@ -17,7 +17,7 @@ from pipeline.commands.adapt import judgement
 from pipeline.commands.adapt.footage import CollectionClips
 from pipeline.commands.adapt.judgement import AurocGain
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Floats, Layer, OriginExamples, balanced, fit_calibrated
+from pipeline.learn.origin import Floats, Layer, OriginExamples, balanced, evened, fit_calibrated
 
 SHIFT_DEVIATION = 0.5
 """Standard deviation of shifts from one team's footage to the next, before any of it is seen."""
@@ -30,7 +30,9 @@ class ChosenLayer:
 
     layer: Layer
     is_new: bool
-    """Whether it is a new layer, rather than that before with a shift."""
+    """Whether it is a new layer, rather than that before."""
+    is_shifted: bool
+    """Whether it is that before with a shift."""
     was: Floats
     """(F,): log odds of real of the files by the detector as it was."""
     new: Floats
@@ -72,9 +74,10 @@ def choose(
     gains = judgement.gains(was, new, own.origins, own.sources)
     gain = gains.get(judgement.ALL)
     if gain and gain.exceeds_error and (layer := refit(training, own.examples)):
-        return ChosenLayer(layer, True, was, new, new, gains)
+        return ChosenLayer(layer, True, False, was, new, new, gains)
     now = judgement.left_out_once(training, own, shift, num_workers)
-    return ChosenLayer(shift(training, own.examples), False, was, new, now, gains)
+    kept = shift(training, own.examples)
+    return ChosenLayer(kept, False, kept is not before, was, new, now, gains)
 
 
 def refitted(training: OriginExamples, own: OriginExamples, cfg: TrainConfig) -> Layer | None:
@@ -89,13 +92,16 @@ def shifted(before: Layer, own: OriginExamples) -> Layer:
     """The same layer with a constant added to its log odds of real: it ranks as before.
 
     The constant is the most probable one, where such constants are normal around 0. Real and
-    fictional count alike, and so do the sources of either; all together count as many as there are
-    sources. It is 0 where all examples are real or none is, since nothing tells then where one
-    ends and the other begins.
+    fictional count alike, and so do the sources of either, times their weights; all together count
+    as many as there are sources. It is 0 where all examples are real or none is, since nothing
+    tells then where one ends and the other begins, and where all are of one source, since nothing
+    could be judged of it.
     """
-    if own.is_real.all() or not own.is_real.any():
+    sources = np.unique(own.sources)
+    if own.is_real.all() or not own.is_real.any() or len(sources) == 1:
         return before
-    odds = balanced(own.is_real, own.groups, 1.0) * len(np.unique(own.sources))
+    counted = balanced(own.is_real, own.groups, 1.0) * own.weights
+    odds = evened(counted, own.is_real) * len(sources)
     shift = _most_probable(before.log_odds(own.values), own.is_real.astype(np.float64), odds)
     return replace(before, bias=before.bias + shift)
 

@@ -83,7 +83,7 @@ def metrics(
             for against, gain in chosen.gains.items()
         },
         "confidence": CONFIDENCE,
-        "layer": _layer(own, chosen),
+        "layer": _layer(chosen),
         "taken_wrongly": {
             side: {
                 "files": int(of_side.sum()),
@@ -113,6 +113,8 @@ def table(points: Sequence[Point]) -> tuple[list[str], list[list[Any]]]:
 def outcome(chosen: ChosenLayer) -> str:
     """One line on what was gained, and so on what the adapted weights are."""
     kept = "a new layer is in the weights" if chosen.is_new else "the layer before is kept"
+    if chosen.is_shifted:
+        kept += ", with P(real) shifted"
     if (found := chosen.gains.get(ALL)) is None:
         return f"there is nothing to judge a new layer by; {kept}"
     gain = found.measured
@@ -177,7 +179,7 @@ def card(
             "pixels_sha256": hashlib.sha256(pixels.encode()).hexdigest(),
             "weight": cfg.weight,
             "clips_per_file": cfg.clips_per_file,
-            "layer": _layer(own, chosen),
+            "layer": _layer(chosen),
         },
     }
 
@@ -206,10 +208,10 @@ def _range(values: Sequence[float]) -> dict[str, float]:
     return {"mean": math.fsum(values) / len(values), "least": min(values), "most": max(values)}
 
 
-def _layer(own: CollectionClips, chosen: ChosenLayer) -> str:
+def _layer(chosen: ChosenLayer) -> str:
     if chosen.is_new:
         return NEW
-    return SHIFTED if len(np.unique(own.examples.is_real)) > 1 else UNCHANGED
+    return SHIFTED if chosen.is_shifted else UNCHANGED
 
 
 def _plain(one: RankingResult) -> dict[str, Any]:

@@ -35,11 +35,11 @@ def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
 
 
 def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
-    """Return where the report on a comparison goes, by the other model and what is compared."""
+    """Return where the report on a comparison goes, by both models and what they are told of."""
     other = against if Path(against).is_dir() else f"git://{against}"
     key = "paths.compared_reports"
     folder = storage.own_folder(Path(cfg.paths.compared_reports), other, key)
-    return storage.own_folder(folder, str(report), key)
+    return storage.own_folder(folder, str(Path(cfg.paths.models) / report.name), key)
 
 
 def report_folder(cfg: EvaluateApp) -> Path:

@@ -119,7 +119,7 @@ def test_without_a_gain_the_page_says_first_that_the_layer_before_was_kept(
     page = adaptation.render(told(layer=adaptation.SHIFTED, gain={"all": changes}), FILES, [])
     assert "<h1>No gain is shown: " in page
     assert f'<p class="warning">{sentence} So the layer before was kept' in page
-    assert "The weights have that before, with a constant added" in page
+    assert "The weights have the layer before, with a constant added" in page
     taken = adaptation.render(told(gain={"all": changes}), FILES, [])
     assert f'<p class="warning">{sentence} The weights in this folder have a new layer' in taken
     shown = adaptation.render(told(), FILES, [])
@@ -131,7 +131,7 @@ def test_without_a_gain_the_page_says_first_that_the_layer_before_was_kept(
 def test_what_is_taken_wrongly_is_counted_before_and_after() -> None:
     page = adaptation.render(told(), FILES, [])
     assert (
-        "0 of 1 fictional files were taken for real before and 1 are after; 1 of 1 real ones were "
+        "0 of 1 fictional file was taken for real before and 1 is after; 1 of 1 real file was "
         "taken for fictional before and 0 are after."
     ) in page
 

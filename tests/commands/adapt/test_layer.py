@@ -90,12 +90,38 @@ def test_files_of_one_side_leave_the_layer_as_it_is(origin: str) -> None:
     assert np.array_equal(found.now, found.was)
 
 
+def test_in_a_shift_rendered_examples_count_what_their_weight_says() -> None:
+    own = collection(told_by=0, lean=2.0).examples
+    foreign = replace(own, values=own.values - np.array([6.0, 0.0]))
+    weights = np.where(np.arange(2 * len(own.sources)) < len(own.sources), 1.0, 1e-6)
+    both = replace(own.joined(foreign), weights=weights)
+    alone = layer.shifted(BEFORE, own).bias
+    assert layer.shifted(BEFORE, both).bias == pytest.approx(alone, abs=1e-3)
+    alike = replace(both, weights=np.ones(len(weights)))
+    assert layer.shifted(BEFORE, alike).bias > alone + 0.2
+
+
+def test_of_one_source_nothing_can_be_judged_and_the_layer_stays() -> None:
+    own = collection(told_by=0, lean=2.0)
+    names = np.full(len(own.sources), "same")
+    own = replace(
+        own,
+        files=[replace(row, source="same") for row in own.files],
+        examples=replace(own.examples, sources=names),
+    )
+    found = layer.choose(training(), own, BEFORE, app.compose("train"), num_workers=1)
+    assert found.layer is BEFORE
+    assert found.gains == {}
+    assert np.isnan(found.now).all()
+
+
 def test_a_gain_of_one_source_a_side_has_no_interval_and_is_not_taken() -> None:
     origins = np.array(["real", "real", "game", "game"])
     was, now = np.array([-1.0, 1.0, 0.0, 2.0]), np.array([1.0, 2.0, -1.0, -2.0])
     (gain, _) = judgement.gains(was, now, origins, origins).values()
     assert gain.measured.known == 0.75
     assert gain.measured.interval is None
+    assert gain.measured.reason == "all examples of one answer are of one source"
     assert not gain.exceeds_error
     assert not gain.is_shown
 

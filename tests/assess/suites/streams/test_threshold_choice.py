@@ -267,7 +267,10 @@ def test_a_damaged_point_is_named_with_a_remedy(damaged: str, tmp_path: Path) ->
 
 
 def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> None:
-    made_by = "python evaluate.py, without a collection and with these weights, chooses one"
+    made_by = (
+        "python evaluate.py, without a collection and with these weights, chooses one; with "
+        "paths.reports=FOLDER, there and here, that of other weights stays"
+    )
     absent = str(operating_point.read(tmp_path, "a"))
     assert "has left" in absent
     assert absent.endswith(made_by)
