@@ -225,8 +225,8 @@ def _scores(reports: Path, headline: dict[str, Any]) -> str:
     }
     aurocs = _section(
         "Scores",
-        "AUROC of each question. What counts is the first column: rendered clips are told in part by "
-        "what rendered them, and the report says first what of them the origin was learned from.",
+        "AUROC of each question. What counts is the first column: rendered clips are told in part "
+        "by what rendered them. The report says first what the origin was learned from.",
         ("", *columns),
         [
             [f"{SPLITS[p]} ({sizes[p]})", *(of.get((p, name), "–") for name in columns.values())]
