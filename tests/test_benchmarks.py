@@ -363,18 +363,18 @@ def test_eyes_are_judged_on_sources_that_they_never_saw() -> None:
     rng = np.random.default_rng(0)
     sources = np.repeat(np.arange(12), 6)
     is_real = sources % 2 == 0
-    # Features 0 to 11 name the source, 12 tells the truth in part; nothing moves.
+    # Features 0 to 11 name the source, 12 tells the truth in part.
     shown = np.concatenate([np.eye(12)[sources], is_real[:, None] + 0.0], axis=1)
     shown += rng.normal(0, 0.1, shown.shape)
 
     def footage(told_by_truth: bool) -> eyes.Footage:
-        means = shown if told_by_truth else shown[:, :12]
         return eyes.Footage(
-            np.concatenate([means, np.zeros_like(means)], axis=1),
+            shown if told_by_truth else shown[:, :12],
             np.where(is_real, "real", "game"),
             np.array([f"source-{number:02d}" for number in sources]),
             np.array([f"{number}/{file}" for file, number in enumerate(sources)]),
-            np.zeros(len(sources), bool),
+            sources < 2,
+            np.ones(len(sources)),
         )
 
     named, true = footage(False), footage(True)
@@ -386,9 +386,27 @@ def test_eyes_are_judged_on_sources_that_they_never_saw() -> None:
     assert auroc(eyes.crossed(named, None, 0.01, seed=1), named) < 0.7
     assert auroc(eyes.crossed(true, None, 0.01, seed=1), true) > 0.9
     assert eyes.from_("source-0", named).sum() == 60
-    stills = eyes.stilled(eyes.replace(named, values=named.values + 1.0)).values
-    assert np.array_equal(stills[:, :12], named.values[:, :12] + 1.0)
-    assert not stills[:, 12:].any()
+    assert named.counted(1, rendered=0).sources.tolist() == named.sources[12:].tolist()
+    assert named.counted(2, rendered=0.5).weights.tolist() == [0.5] * 12 + [2.0] * 60
+    # A source that counts for nothing teaches nothing.
+    ignored = eyes.joined([named.take(sources > 1), named.take(sources < 2).counted(1e-9)])
+    known = auroc(eyes.fitted(ignored, named.take(sources < 2), 0.01), named.take(sources < 2))
+    assert known < 0.95
+
+
+def test_clips_are_captioned_by_what_they_are(tmp_path: Path) -> None:
+    import eyes
+
+    samples = [eyes.Sample(name, name, name, name, False) for name in ("real", "game")]
+    grey = np.full((2, 64, 64, 3), 90, np.uint8)
+    clips = eyes.captioned(eyes.Clips(samples, lambda number: grey, tmp_path), "", "BODYCAM")
+    assert np.array_equal(clips.read(0), grey)
+    lied = clips.read(1)
+    assert np.array_equal(lied[:, :40], grey[:, :40])
+    assert lied[:, 55:].max() > 200
+    assert lied[:, 55:].min() < 20
+    assert (grey == 90).all()
+    assert len({one.sha256 for one in clips.samples} | {"real", "game"}) == 4
 
 
 @pytest.mark.slow
