@@ -18,6 +18,7 @@ from evaluate import run
 from pipeline import app
 from pipeline.assess import lineage, registry
 from pipeline.commands import verify
+from pipeline.commands.evaluation.outputs import report_folder
 from pipeline.config import ClipFormat
 from pipeline.detect import clips, operating_point
 from pipeline.detect.detector import Detector
@@ -134,6 +135,14 @@ def test_a_folder_of_something_else_is_not_replaced_and_nothing_is_scored(
     with pytest.raises(UserError, match=told):
         run(compose("evaluate", *SMALL, *overrides))
     assert thesis.is_file()
+
+
+def test_comparisons_of_two_models_with_one_have_folders_of_their_own(compose: Compose) -> None:
+    folders = {
+        report_folder(compose("evaluate", "against=older", f"paths.models={name}"))
+        for name in ("models-a", "models-b", "models-a")
+    }
+    assert len(folders) == 2
 
 
 def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compose) -> None:

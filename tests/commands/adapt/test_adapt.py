@@ -164,6 +164,16 @@ def test_one_source_of_either_side_gives_no_curve(detector: Path) -> None:
     assert "Each side has one source only" in (target / REPORT).read_text()
 
 
+def test_a_source_of_both_sides_is_warned_of(
+    detector: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = [replace(row, source="same") for row in rows("real", "game")]
+    with caplog.at_level("WARNING"):
+        target = adapted_to(detector, own)
+    assert "source 'same' names real and fictional files" in caplog.text
+    assert json.loads((target / METRICS).read_text())["layer"] == "unchanged"
+
+
 def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> None:
     own = rows("real", "game")
     own[0] = replace(own[0], rendered=True)

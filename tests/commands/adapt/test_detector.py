@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.model_card import CARD
+from pipeline.learn.networks.members import Member, members_net
 from pipeline.store import features, manifest
 from tests.commands.adapt.toy import PICTURES, adapted_to, rows
 from tests.learn.networks.nets import small_flash
@@ -26,6 +27,13 @@ def test_weights_without_an_encoder_are_refused(detector: Path) -> None:
         provenance={},
     )
     with pytest.raises(UserError, match="the network 'flash' has no encoder"):
+        adapted_to(detector, rows("real", "game"))
+
+
+def test_a_joined_detector_is_refused_as_one(detector: Path) -> None:
+    joined = members_net([Member(small_flash(), 1.0), Member(small_flash(), 1.0)])
+    weights.save(detector / "models", joined, clip=FORMAT, temperature=1.0, provenance={})
+    with pytest.raises(UserError, match="joined of several detectors; adapt a single one"):
         adapted_to(detector, rows("real", "game"))
 
 

